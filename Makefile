@@ -1,0 +1,97 @@
+# `make help` lists the targets. Nothing here needs more than python3 (3.11 or newer) and make.
+
+PYTHON ?= python3
+PORT ?= 8000
+FAIL_UNDER ?= 90
+PYTEST_ARGS ?= -n 2
+
+BIN := .venv/bin
+# A stamp's name carries the content of its lock file, so a new lock is installed and an old one is not again.
+DEMO := .venv/installed/demo-$(shell cksum < requirements.lock | cut -d' ' -f1)
+DEV := .venv/installed/dev-$(shell cksum < requirements-dev.lock | cut -d' ' -f1)
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test test-kit test-matrix lint format build bench screenshots messages lock clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "Python 3.11 or newer is needed; name it with PYTHON=…"; exit 1; }
+	@echo "Creating .venv with $$($(PYTHON) --version)"
+	@$(PYTHON) -m venv .venv
+
+$(DEMO): | .venv/bin/python
+	@echo "Installing what the demo needs (requirements.lock)"
+	@$(PIP) install --require-hashes -r requirements.lock
+	@rm -rf .venv/installed && mkdir .venv/installed && touch $@
+
+$(DEV): | .venv/bin/python
+	@echo "Installing what development needs (requirements-dev.lock)"
+	@$(PIP) install --require-hashes -r requirements-dev.lock
+	@$(PIP) install --no-build-isolation --no-deps --editable .
+	@rm -rf .venv/installed && mkdir .venv/installed && touch $@ $(DEMO)
+
+setup: $(DEV) ## create .venv with everything for development
+
+run: $(DEMO) ## install, migrate, make the demo account and serve on PORT (8000)
+	@$(BIN)/python manage.py migrate --verbosity 0
+	@$(BIN)/python manage.py demo_account
+	@echo "Serving on http://127.0.0.1:$(PORT)/ (mail is printed here unless EMAIL_PROVIDER says otherwise)"
+	@API_URL=$${API_URL:-http://127.0.0.1:$(PORT)} $(BIN)/python manage.py runserver --noreload 127.0.0.1:$(PORT)
+
+test: export RAN_AGAINST = .venv/ran-against
+test: $(DEV) ## test on PostgreSQL, Redis and SMTP, then the SQLite selection; branch coverage
+	@rm -f $$RAN_AGAINST
+	@echo "== PostgreSQL, Redis and SMTP"
+	$(BIN)/python -m pytest $(PYTEST_ARGS) --cov --cov-report=
+	@echo "== SQLite"
+	DATABASE_URL=sqlite:///test.sqlite3 $(BIN)/python -m pytest $(PYTEST_ARGS) -m sqlite --cov --cov-report= --cov-append
+	@echo "== Coverage of both runs"
+	@$(BIN)/python -m coverage report --fail-under=$(FAIL_UNDER)
+	@echo "== Ran against"
+	@cat $$RAN_AGAINST
+
+test-kit: $(DEV) ## test with a browser, nginx, TLS and promtool, installing Debian's packages where it may
+	@tests/kit/install
+	$(BIN)/python -m pytest -m kit tests/kit
+
+test-matrix: ## test on each Python and Django of the stack that this machine has
+	@$(PYTHON) tests/matrix.py
+
+lint: $(DEV) ## check style, types, layers, templates and addresses
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/djlint --lint --quiet password_reset/templates templates
+	.ci/addresses
+
+format: $(DEV) ## format the Python files
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+build: $(DEV) ## build the wheel and the source archive into dist/
+	$(BIN)/python -m build --no-isolation
+
+bench: $(DEV) ## measure the request path, the worker and the purge
+	$(BIN)/python -m benchmarks $(ARGS)
+
+screenshots: $(DEV) ## take pictures of every page with Chromium
+	@tests/kit/install
+	$(BIN)/python -m tests.kit.screenshots $(ARGS)
+
+messages: $(DEV) ## compile the translations
+	$(BIN)/python -m tests.messages
+
+lock: ## renew both lock files (needs uv); they name no download address
+	uv pip compile pyproject.toml --group dev -o requirements-dev.lock $(LOCK)
+	uv pip compile pyproject.toml --group demo -o requirements.lock $(LOCK) --constraint requirements-dev.lock
+
+LOCK := --universal --python-version 3.11 --extra metrics --generate-hashes --quiet \
+  --no-header --no-annotate --no-emit-index-url --no-emit-find-links $(ARGS)
+
+clean: ## remove what make made, but not the demo's database
+	rm -rf .venv .venv-matrix build dist htmlcov .coverage .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
