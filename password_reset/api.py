@@ -1,0 +1,229 @@
+"""The JSON door for single-page and mobile clients: cookie-less, so there is nothing for CSRF to abuse."""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import asdict
+from typing import Any
+
+from django.core.exceptions import RequestDataTooBig, ValidationError
+from django.db import transaction
+from django.http import HttpRequest, HttpResponseBase, JsonResponse
+from django.http.request import UnreadablePostError
+from django.utils.decorators import method_decorator
+from django.utils.translation import gettext as _
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.debug import sensitive_variables
+from django.views.generic import View
+
+from . import metrics, ratelimit, services
+from .conf import conf
+from .forms import MailboxField
+from .visitors import visitor_of
+
+logger = logging.getLogger("password_reset")
+
+#: The largest body in bytes: three short texts, each character escaped, fit many times over.
+BODY_LIMIT = 64 * 1024
+TOKEN_PROBLEMS = {"invalid": ("token_invalid", 404), "expired": ("token_expired", 410), "used": ("token_used", 410)}
+
+
+class Problem(Exception):
+    """An answer of RFC 9457 with a stable ``code``."""
+
+    def __init__(self, code: str, status: int, detail: str, **members: Any) -> None:
+        super().__init__(code)
+        self.code, self.status, self.detail, self.members = code, status, detail, members
+
+    def response(self) -> JsonResponse:
+        """Return the problem as ``application/problem+json``."""
+        body = {"type": "about:blank", "title": self.title(), "status": self.status, "code": self.code}
+        response = JsonResponse(
+            {**body, "detail": self.detail, **self.members}, status=self.status, content_type="application/problem+json"
+        )
+        if "retry_after" in self.members:
+            response["Retry-After"] = str(self.members["retry_after"])
+        return response
+
+    def title(self) -> str:
+        """Return the status in words, as RFC 9457 asks of ``about:blank``."""
+        phrase: str = JsonResponse({}, status=self.status).reason_phrase
+        return phrase
+
+
+@method_decorator(csrf_exempt, name="dispatch")
+@method_decorator(transaction.non_atomic_requests, name="dispatch")
+class Endpoint(View):
+    """What the endpoints share: one method, one media type, and problems for everything else."""
+
+    http_method_names = ["post"]
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        try:
+            response = self.answer(request)
+        except Problem as problem:
+            response = problem.response()
+        response["Cache-Control"] = "no-store"
+        return response
+
+    def answer(self, request: HttpRequest) -> HttpResponseBase:
+        """Return the answer, or raise ``Problem`` for whatever stands in its way."""
+        if request.method != "POST":
+            return self.not_allowed()
+        if not conf.enabled:
+            raise unavailable()
+        try:
+            return self.post(request, body_of(request))
+        except services.TokenError as error:
+            raise Problem(*TOKEN_PROBLEMS[error.reason], _token_detail(error.reason)) from error
+        except ratelimit.RateLimited as limited:
+            self.count("rate_limited")
+            detail = _("Too many attempts. Try again later.")
+            raise Problem("rate_limited", 429, detail, retry_after=limited.retry_after) from limited
+        except ratelimit.CounterUnavailable as error:
+            raise unavailable() from error
+        except services.DEPENDENCY_DOWN as error:
+            metrics.database_errors_total.inc()
+            logger.exception("The database of password reset cannot be reached")
+            raise unavailable() from error
+
+    def post(self, request: HttpRequest, body: dict[str, Any]) -> JsonResponse:
+        """Do the work of this endpoint."""
+        raise NotImplementedError
+
+    def count(self, status: str) -> None:
+        """Count an answer; only requests for a link are."""
+
+    def not_allowed(self) -> JsonResponse:
+        """Name the one method that works."""
+        response = Problem("method_not_allowed", 405, _("Use POST.")).response()
+        response["Allow"] = "POST"
+        return response
+
+
+class RequestEndpoint(Endpoint):
+    """Ask for a link; the answer is the same for everybody."""
+
+    def post(self, request: HttpRequest, body: dict[str, Any]) -> JsonResponse:
+        email = self.email_of(body)
+        visitor = visitor_of(request)
+        with metrics.timed("request"):
+            ratelimit.count_request(visitor.ip_address, email)
+            services.request_reset(email, source="api", **asdict(visitor))
+        message = _("If there is an account for this address, a mail with a link is on its way.")
+        return JsonResponse({"message": message}, status=202)
+
+    def email_of(self, body: dict[str, Any]) -> str:
+        """Return the address, by the same rules as the form's."""
+        try:
+            email: str = MailboxField().clean(text_of(body, "email"))
+        except ValidationError as error:
+            self.count("invalid")
+            raise invalid(" ".join(error.messages)) from error
+        return email
+
+    def count(self, status: str) -> None:
+        metrics.requests_total.labels(status=status).inc()
+
+
+class VerifyEndpoint(Endpoint):
+    """Look at a token; nothing changes."""
+
+    @method_decorator(sensitive_variables("raw", "body"))
+    def post(self, request: HttpRequest, body: dict[str, Any]) -> JsonResponse:
+        raw = text_of(body, "token")
+        try:
+            token = services.find_token(raw)
+        except services.TokenError as error:
+            address = visitor_of(request).ip_address
+            services.note_rejection(raw, error.reason, address)
+            if error.reason == "invalid":
+                ratelimit.count_attempt(address)
+            raise
+        return JsonResponse({"valid": True, "expires_at": token.expires_at})
+
+
+class ResetEndpoint(Endpoint):
+    """Spend a token and set the password."""
+
+    @method_decorator(sensitive_variables("raw", "password", "body"))
+    def post(self, request: HttpRequest, body: dict[str, Any]) -> JsonResponse:
+        raw, password = text_of(body, "token"), text_of(body, "password")
+        visitor = visitor_of(request)
+        ratelimit.count_attempt(visitor.ip_address)
+        try:
+            result = services.reset_password(
+                raw, password, ip_address=visitor.ip_address, user_agent=visitor.user_agent
+            )
+        except ValidationError as error:
+            detail = _("Choose another password.")
+            raise Problem("weak_password", 400, detail, errors=error.messages) from error
+        return JsonResponse(
+            {"message": _("Your password has been changed."), "sessions_deleted": result.sessions_deleted}
+        )
+
+
+@sensitive_variables()
+def body_of(request: HttpRequest) -> dict[str, Any]:
+    """Return the JSON object in a request's body. Raises ``Problem``."""
+    if request.content_type != "application/json":
+        raise Problem("unsupported_media_type", 415, _("Send application/json."))
+    try:
+        raw = request.read(BODY_LIMIT + 1)
+        if len(raw) > BODY_LIMIT:
+            raise invalid(_("The body is too large."))
+        body = json.loads(raw.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_refuse)
+    except (ValueError, RecursionError, RequestDataTooBig, UnreadablePostError) as error:
+        raise invalid(_("The body is not valid JSON.")) from error
+    if not isinstance(body, dict):
+        raise invalid(_("The body is not a JSON object."))
+    return body
+
+
+@sensitive_variables()
+def text_of(body: dict[str, Any], name: str) -> str:
+    """Return a field that must be a text. Raises ``Problem``."""
+    value = body.get(name)
+    if not isinstance(value, str) or not value or "\x00" in value or not _is_unicode(value):
+        raise invalid(_("The field %(name)s must be a text that is not empty.") % {"name": name})
+    return value
+
+
+def invalid(detail: str) -> Problem:
+    """Return the problem of a request that is not well formed."""
+    return Problem("invalid_request", 400, detail)
+
+
+def unavailable() -> Problem:
+    """Return the problem of a flow that is switched off, or that lacks something it needs."""
+    detail = _("Password reset is not available at the moment. Try again later.")
+    return Problem("unavailable", 503, detail, retry_after=services.RETRY_AFTER)
+
+
+def _token_detail(reason: str) -> str:
+    return {
+        "invalid": _("This link is not valid."),
+        "expired": _("This link has expired."),
+        "used": _("This link no longer works."),
+    }[reason]
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Refuse a key that comes twice: two readers could understand two things (GitLab CVE-2023-7028)."""
+    body = dict(pairs)
+    if len(body) != len(pairs):
+        raise ValueError("a key comes twice")
+    return body
+
+
+def _refuse(constant: str) -> Any:
+    raise ValueError(f"{constant} is not JSON")
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:  # a lone surrogate
+        return False
+    return True

@@ -1,0 +1,178 @@
+"""The settings of this app: one typed property each, read on access."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from datetime import timedelta
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.utils.module_loading import import_string
+
+if TYPE_CHECKING:
+    from django.contrib.auth.base_user import AbstractBaseUser
+
+PREFIX = "PASSWORD_RESET_"
+DEVELOPMENT_URL = "http://127.0.0.1:8000"
+#: A Unix-socket peer has no address: REMOTE_ADDR is empty.
+UNIX_SOCKET = "unix"
+RATE = re.compile(r"[1-9][0-9]{0,6}/(?:[1-9][0-9]{0,6})?[smhd]")
+
+type_user_finder = Callable[[str], Iterable["AbstractBaseUser"]]
+Network = IPv4Network | IPv6Network
+
+
+class Settings:
+    """Read the ``PASSWORD_RESET_*`` settings of the host.
+
+    Every property raises ``ImproperlyConfigured``, naming the setting, when the host's value has the wrong type
+    or shape.
+    """
+
+    @property
+    def base_url(self) -> str:
+        """Scheme and host that every link in a mail begins with, without a trailing slash."""
+        default = DEVELOPMENT_URL if settings.DEBUG else None
+        url = self._text("BASE_URL", default).rstrip("/")
+        parts = urlsplit(url)
+        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+            raise self._wrong("BASE_URL", "an absolute http(s) URL such as https://example.com")
+        return url
+
+    @property
+    def link_template(self) -> str | None:
+        """Link of a single-page client with one ``{token}``; ``None`` for this app's own page."""
+        template = self._get("LINK_TEMPLATE", None)
+        if template is None:
+            return None
+        if not isinstance(template, str) or template.count("{token}") != 1 or template.count("{") > 1:
+            raise self._wrong("LINK_TEMPLATE", "a URL with {token} in it, exactly once and no other braces")
+        return template
+
+    @property
+    def enabled(self) -> bool:
+        """Whether the flow is switched on."""
+        return self._flag("ENABLED", True)
+
+    @property
+    def token_lifetime(self) -> timedelta:
+        """How long a link works from the moment it is made."""
+        return self._duration("TOKEN_LIFETIME", timedelta(hours=1), minimum=timedelta(seconds=1))
+
+    @property
+    def request_rate_per_ip(self) -> tuple[str, ...]:
+        """Requests accepted from one client network, as windows such as ``3/h``."""
+        return self._rates("REQUEST_RATE_PER_IP", "3/h")
+
+    @property
+    def request_rate_per_email(self) -> tuple[str, ...]:
+        """Requests accepted for one address; several windows, since 3 an hour alone is 72 mails a day."""
+        return self._rates("REQUEST_RATE_PER_EMAIL", "3/h 10/d")
+
+    @property
+    def confirm_rate_per_ip(self) -> tuple[str, ...]:
+        """Attempts at spending a link from one client network."""
+        return self._rates("CONFIRM_RATE_PER_IP", "5/m")
+
+    @property
+    def trusted_proxies(self) -> tuple[Network | str, ...]:
+        """Networks whose ``X-Forwarded-For`` is believed; ``unix`` stands for a Unix-socket peer."""
+        entries = self._get("TRUSTED_PROXIES", ())
+        if isinstance(entries, str) or not isinstance(entries, Sequence):
+            raise self._wrong("TRUSTED_PROXIES", "a list of networks such as ['10.0.0.0/8', 'unix']")
+        try:
+            return tuple(entry if entry == UNIX_SOCKET else ip_network(entry) for entry in entries)
+        except (TypeError, ValueError) as error:
+            raise self._wrong("TRUSTED_PROXIES", f"a list of networks ({error})") from error
+
+    @property
+    def app_name(self) -> str:
+        """Name of the site in pages and mails; the host of the base URL by default."""
+        return self._text("APP_NAME", urlsplit(self.base_url).hostname)
+
+    @property
+    def from_email(self) -> str:
+        """Sender of the mails."""
+        return self._text("FROM_EMAIL", settings.DEFAULT_FROM_EMAIL)
+
+    @property
+    def token_retention(self) -> timedelta:
+        """How long a dead token's row is kept before the purge takes it."""
+        return self._duration("TOKEN_RETENTION", timedelta(0))
+
+    @property
+    def request_retention(self) -> timedelta:
+        """How long a settled request is kept for support to read."""
+        return self._duration("REQUEST_RETENTION", timedelta(days=30))
+
+    @property
+    def task_backend(self) -> str | None:
+        """Alias in ``TASKS`` that rings the worker; ``None`` leaves the work to cron."""
+        alias = self._get("TASK_BACKEND", "default")
+        if alias is not None and (not isinstance(alias, str) or not alias):
+            raise self._wrong("TASK_BACKEND", "an alias of TASKS, or None")
+        return alias
+
+    @property
+    def user_finder(self) -> type_user_finder:
+        """Callable that maps an address to the users whose password may be reset."""
+        finder = self._get("USER_FINDER", "password_reset.tasks.find_users")
+        found: type_user_finder = self._callable("USER_FINDER", finder)
+        return found
+
+    @property
+    def revokers(self) -> tuple[str | Callable[[Any], int], ...]:
+        """What else a reset ends, beside the built-in revokers: dotted paths or model labels."""
+        entries = self._get("REVOKERS", ())
+        if isinstance(entries, str) or not isinstance(entries, Sequence):
+            raise self._wrong("REVOKERS", "a list of dotted paths or model labels")
+        return tuple(entries)
+
+    def _get(self, name: str, default: Any) -> Any:
+        return getattr(settings, PREFIX + name, default)
+
+    def _text(self, name: str, default: str | None) -> str:
+        value = self._get(name, None) or default
+        if not isinstance(value, str) or not value:
+            raise self._wrong(name, "a text that is not empty")
+        return value
+
+    def _flag(self, name: str, default: bool) -> bool:
+        value = self._get(name, default)
+        if not isinstance(value, bool):
+            raise self._wrong(name, "True or False")
+        return value
+
+    def _duration(self, name: str, default: timedelta, minimum: timedelta = timedelta(0)) -> timedelta:
+        value = self._get(name, default)
+        if not isinstance(value, timedelta) or value < minimum:
+            raise self._wrong(name, f"a timedelta of at least {minimum.total_seconds():g} seconds")
+        return value
+
+    def _rates(self, name: str, default: str) -> tuple[str, ...]:
+        value = self._get(name, default)
+        if value is None:
+            return ()
+        rates = tuple(value.split()) if isinstance(value, str) else ()
+        if not rates or not all(RATE.fullmatch(rate) for rate in rates):
+            raise self._wrong(name, "windows such as '3/h 10/d' (s, m, h or d), or None for no limit")
+        return rates
+
+    def _callable(self, name: str, value: Any) -> Any:
+        try:
+            found = import_string(value) if isinstance(value, str) else value
+        except ImportError as error:
+            raise self._wrong(name, f"importable ({error})") from error
+        if not callable(found):
+            raise self._wrong(name, "a callable or a dotted path to one")
+        return found
+
+    def _wrong(self, name: str, expected: str) -> ImproperlyConfigured:
+        return ImproperlyConfigured(f"{PREFIX}{name} must be {expected}.")
+
+
+conf = Settings()

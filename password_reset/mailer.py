@@ -1,0 +1,131 @@
+"""The two mails: what they say, in which language, and why one could not be sent."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from email.utils import make_msgid, parseaddr
+from smtplib import SMTPRecipientsRefused, SMTPResponseException
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.core.mail import EmailMultiAlternatives
+from django.template.loader import render_to_string
+from django.urls import get_script_prefix, reverse
+from django.utils import translation
+
+from .conf import conf
+from .models import OutboxRow, PasswordResetNotice, PasswordResetRequest, stored_email
+from .visitors import browser_in_words, printable
+
+NAME_LENGTH = 40
+#: A name that could pass for a link or an address is an advertiser's, not a person's (danbooru #4274).
+LINK_LIKE = re.compile(r"[/:@<>\\]|\w\.\w")
+#: RFC 3834 and Microsoft's own: no holiday notice answers these mails.
+HEADERS = {"Auto-Submitted": "auto-generated", "X-Auto-Response-Suppress": "All"}
+
+
+def send_reset(request: PasswordResetRequest, user: AbstractBaseUser, raw: str, expires_at: datetime) -> str:
+    """Mail a link to the address on file and return the message's ID. Raises what the mail back end raises."""
+    with translation.override(language_of(user, request.language)):
+        context = {
+            **_context(request, user),
+            "link": link(raw),
+            "expires_at": expires_at,
+            "token_lifetime": conf.token_lifetime,
+            "requested_at": request.created_at,
+        }
+        return _send("reset", stored_email(user), context)
+
+
+def send_changed(notice: PasswordResetNotice) -> str:
+    """Tell the owner that the password was changed and return the message's ID."""
+    user: AbstractBaseUser = notice.user
+    with translation.override(language_of(user, notice.language)):
+        context = {
+            **_context(notice, user),
+            "changed_at": notice.created_at,
+            "sessions_deleted": notice.sessions_deleted,
+        }
+        return _send("changed", notice.email, context)
+
+
+def link(raw: str) -> str:
+    """Return the address that the mail carries: always the site's own, never the request's host."""
+    if template := conf.link_template:
+        return template.replace("{token}", raw)
+    return f"{_url('password_reset_confirm')}?token={raw}"
+
+
+def language_of(user: AbstractBaseUser, fallback: str) -> str:
+    """Return the user's stored ``language`` (an attribute or property of the host's model), else the request's."""
+    for code in (getattr(user, "language", ""), fallback):
+        try:
+            return translation.get_supported_language_variant(code)
+        except (LookupError, TypeError, AttributeError):
+            continue
+    return settings.LANGUAGE_CODE
+
+
+def greeting_name(user: AbstractBaseUser) -> str:
+    """Return a short name to greet by, or nothing where the stored one could carry somebody else's message."""
+    getter = getattr(user, "get_short_name", None)
+    name = printable(str((getter() if getter else "") or "").strip(), NAME_LENGTH + 1)
+    return "" if LINK_LIKE.search(name) or len(name) > NAME_LENGTH else name
+
+
+def error_code(error: BaseException) -> str:
+    """Return what a row may hold of a failure: its kind and the server's code, never its text."""
+    code = _smtp_code(error)
+    return f"{type(error).__name__} {code}".strip()[:64]
+
+
+def is_permanent(error: BaseException) -> bool:
+    """Tell whether the address itself is refused, so that no later attempt can succeed.
+
+    A 5xx with an enhanced code 5.7 is a policy, such as a relay that is not yet allowed (RFC 3463): that heals.
+    """
+    if isinstance(error, SMTPRecipientsRefused):
+        return all(500 <= code < 600 and b"5.7." not in text for code, text in error.recipients.values())
+    return isinstance(error, ValueError | UnicodeError) or type(error).__name__ == "AnymailRecipientsRefused"
+
+
+def _smtp_code(error: BaseException) -> str:
+    if isinstance(error, SMTPRecipientsRefused):
+        return " ".join(sorted({str(code) for code, _ in error.recipients.values()}))
+    return str(error.smtp_code) if isinstance(error, SMTPResponseException) else ""
+
+
+def _context(row: OutboxRow, user: AbstractBaseUser) -> dict[str, Any]:
+    return {
+        "app_name": conf.app_name,
+        "site_url": conf.base_url,
+        "request_url": _url("password_reset") if not conf.link_template else conf.base_url,
+        "user": user,
+        "greeting_name": greeting_name(user),
+        "email": stored_email(user),
+        "ip_address": row.ip_address,
+        "browser": browser_in_words(row.user_agent),
+    }
+
+
+def _url(name: str) -> str:
+    # A worker knows no script prefix: where the site has one, it is part of the base URL.
+    return f"{conf.base_url}/{reverse(name).removeprefix(get_script_prefix())}"
+
+
+def _send(name: str, to: str, context: dict[str, Any]) -> str:
+    subject, text, html = (
+        render_to_string(f"password_reset/mail/{name}{end}", context) for end in ("_subject.txt", ".txt", ".html")
+    )
+    domain = parseaddr(conf.from_email)[1].rpartition("@")[2] or "localhost"
+    message_id = make_msgid(domain=domain)
+    message = EmailMultiAlternatives(
+        " ".join(subject.split()), text, conf.from_email, [to], headers={**HEADERS, "Message-ID": message_id}
+    )
+    message.attach_alternative(html, "text/html")
+    message.send()
+    # Amazon and SendGrid give the message an ID of their own.
+    status = getattr(message, "anymail_status", None)
+    return str(getattr(status, "message_id", None) or message_id)

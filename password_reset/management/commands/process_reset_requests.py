@@ -1,0 +1,53 @@
+"""Send the mails that are due."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from datetime import timedelta
+from threading import Event
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandParser
+from django.db import close_old_connections
+from django.utils import timezone
+
+from password_reset import services
+
+#: An older row means that nobody works, or that no mail leaves.
+TOO_OLD = timedelta(minutes=5)
+
+
+class Command(BaseCommand):
+    help = (
+        "Send the password reset mails that are due. From cron, each minute, it is the safety net of any task "
+        "queue; with --loop it is a worker by itself. Exits 1 when the oldest due mail has waited over 5 minutes."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--loop", action="store_true", help="Go on until SIGTERM or SIGINT.")
+        parser.add_argument("--interval", type=float, default=1.0, help="Seconds between two looks in a loop.")
+        parser.add_argument("--limit", type=int, default=100, help="Mails at the most in one go.")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if options["loop"]:
+            self.loop(options["interval"], options["limit"])
+            return
+        waited = services.backlog()
+        done = services.process_due(options["limit"])
+        self.stdout.write(f"{done} requests processed.")
+        if waited.oldest_seconds > TOO_OLD.total_seconds():
+            since = timezone.now() - timedelta(seconds=waited.oldest_seconds)
+            self.stderr.write(self.style.WARNING(f"{waited.pending} requests wait since {since:%Y-%m-%d %H:%M:%S %Z}."))
+            sys.exit(1)
+
+    def loop(self, interval: float, limit: int) -> None:
+        """Work until asked to stop; the mail in hand is finished first."""
+        stop = Event()
+        for name in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(name, lambda *_: stop.set())
+        self.stdout.write("Waiting for password reset requests.")
+        while not stop.is_set():
+            close_old_connections()
+            if not services.process_due(limit):
+                stop.wait(interval)

@@ -1,0 +1,296 @@
+"""The web's half: ask for a link, look at one, spend it, and keep the tables small."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+from django.contrib.auth import get_user_model
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.auth.password_validation import validate_password
+from django.db import (
+    DatabaseError,
+    InterfaceError,
+    OperationalError,
+    connections,
+    models,
+    router,
+    transaction,
+)
+from django.db.models.functions import Coalesce
+from django.utils import timezone
+from django.views.decorators.debug import sensitive_variables
+
+from . import metrics, revokers, tasks, tokens
+from .conf import conf
+from .models import (
+    FIRST_PAUSE,
+    OutboxQuerySet,
+    PasswordResetNotice,
+    PasswordResetRequest,
+    PasswordResetToken,
+    stored_email,
+)
+from .purge import PurgeResult, purge
+from .signals import reset_completed, reset_rejected, reset_requested
+
+__all__ = [
+    "Backlog",
+    "PurgeResult",
+    "ResetResult",
+    "TokenError",
+    "backlog",
+    "find_token",
+    "note_rejection",
+    "process_due",
+    "purge",
+    "request_reset",
+    "reset_password",
+]
+
+logger = logging.getLogger("password_reset")
+
+#: What the database raises when it cannot be reached: the doors answer 503 and ask to come back in so many seconds.
+DEPENDENCY_DOWN = (OperationalError, InterfaceError)
+RETRY_AFTER = 60
+
+
+class TokenError(Exception):
+    """A token opens nothing; ``reason`` is ``invalid``, ``expired`` or ``used``.
+
+    ``used`` also stands for: voided, account deactivated, password or address changed since the mail.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+@dataclass(frozen=True)
+class ResetResult:
+    """What a reset did; ``sessions_deleted`` counts sessions and API tokens, at least."""
+
+    user_id: Any
+    sessions_deleted: int
+
+
+@dataclass(frozen=True)
+class Backlog:
+    """Rows that are due and wait for a worker; the age of the oldest in seconds."""
+
+    pending: int
+    oldest_seconds: float
+
+
+def request_reset(
+    email: str,
+    *,
+    ip_address: str | None,
+    user_agent: str,
+    language: str,
+    source: str = PasswordResetRequest.Source.WEB,
+) -> PasswordResetRequest:
+    """Accept a request: one row, then the bell. Nobody is looked up, so no account can be told from it."""
+    row = PasswordResetRequest.objects.create(
+        email=email.strip(), ip_address=ip_address, user_agent=user_agent, language=language, source=source
+    )
+    # robust: a dead broker must not turn an accepted request into an error; cron finds the row.
+    _after_commit(row, partial(tasks.ring, tasks.deliver_request, row.pk))
+    reset_requested.send_robust(sender=PasswordResetRequest, reset_request=row)
+    metrics.requests_total.labels(status="accepted").inc()
+    logger.info(
+        "Password reset requested",
+        extra={"email": row.email, "ip": ip_address, "userAgent": user_agent, "reset_request": row.pk},
+    )
+    return row
+
+
+@sensitive_variables("raw")
+def find_token(raw: object) -> PasswordResetToken:
+    """Return the token that a link carries, with its user. Changes nothing.
+
+    Raises ``TokenError``. One indexed look-up by digest; what has not the shape of a token never reaches it.
+    """
+    if not tokens.has_shape(raw):
+        raise TokenError("invalid")
+    token = PasswordResetToken.objects.select_related("user", "request").filter(token_hash=tokens.digest(raw)).first()
+    if token is None:
+        raise TokenError("invalid")
+    if token.used_at is None and token.is_expired:
+        raise TokenError("expired")
+    if token.used_at is not None or not token.fits(token.user):
+        raise TokenError("used")
+    return token
+
+
+@sensitive_variables("raw", "new_password")
+def reset_password(raw: object, new_password: str, *, ip_address: str | None, user_agent: str) -> ResetResult:
+    """Spend a token and set a password, exactly once.
+
+    Raises ``TokenError``, or ``ValidationError`` for a password that the site's validators refuse; a refused
+    password leaves the link usable.
+    """
+    with metrics.timed("reset"):
+        try:
+            token = find_token(raw)
+            validate_password(new_password, token.user)
+            reset = _spend(token, new_password, ip_address, user_agent)
+        except TokenError as error:
+            note_rejection(raw, error.reason, ip_address)
+            raise
+        except DatabaseError:
+            metrics.database_errors_total.inc()
+            raise
+    return _finish(reset)
+
+
+@sensitive_variables("raw")
+def note_rejection(raw: object, reason: str, ip_address: str | None) -> None:
+    """Log, count and announce that a link was refused."""
+    if reason == "expired":
+        metrics.tokens_expired_total.inc()
+    reset_rejected.send_robust(sender=PasswordResetToken, reason=reason, ip_address=ip_address)
+    logger.warning("Invalid reset token attempt", extra={"token": tokens.mask(raw), "ip": ip_address, "reason": reason})
+
+
+def process_due(limit: int = 100) -> int:
+    """Work on what is due, oldest first, in this process; return how many rows were claimed.
+
+    For Celery beat, cron, or anything that can call a function: the safety net of every queue.
+    """
+    if not conf.enabled:
+        return 0
+    tasks.settle_exhausted()
+    claimed = 0
+    for outbox, process in (
+        (PasswordResetRequest.objects, tasks.process_request),
+        (PasswordResetNotice.objects, tasks.process_notice),
+    ):
+        due = outbox.due().order_by("next_attempt_at", "pk").values_list("pk", flat=True)
+        claimed += sum(process(pk) for pk in list(due[: limit - claimed]))
+    return claimed
+
+
+def backlog() -> Backlog:
+    """Return what is due and waits for a worker, and refresh the gauges with it."""
+    totals = [_backlog_of(rows) for rows in (PasswordResetRequest.objects.all(), PasswordResetNotice.objects.all())]
+    waiting = Backlog(sum(part.pending for part in totals), max(part.oldest_seconds for part in totals))
+    metrics.pending_requests.set(waiting.pending)
+    metrics.oldest_pending_seconds.set(waiting.oldest_seconds)
+    return waiting
+
+
+@dataclass(frozen=True)
+class _Reset:
+    """A reset that the database has accepted."""
+
+    token: PasswordResetToken
+    user: AbstractBaseUser
+    revoked: int
+    notice: PasswordResetNotice | None
+    ip_address: str | None
+    user_agent: str
+    at: datetime
+
+
+@sensitive_variables("new_password")
+def _spend(token: PasswordResetToken, new_password: str, ip_address: str | None, user_agent: str) -> _Reset:
+    with transaction.atomic(using=router.db_for_write(PasswordResetToken)):
+        # The write comes first: SQLite cannot turn a reader into a writer ("database is locked").
+        if not PasswordResetToken.objects.spend(token.pk):
+            raise TokenError("expired" if token.is_expired else "used")
+        user = _locked_user(token)
+        user.set_password(new_password)
+        # Only this column: what else changed meanwhile, such as a deactivation, stays.
+        user.save(update_fields=["password"])
+        revoked = revokers.revoke_all(user)
+        notice = _write_notice(user, token, ip_address, user_agent)
+        return _Reset(token, user, revoked, notice, ip_address, user_agent, timezone.now())
+
+
+def _locked_user(token: PasswordResetToken) -> AbstractBaseUser:
+    """Read the user again, under lock: between form and commit it may have been deactivated or deleted."""
+    database = router.db_for_write(get_user_model())
+    no_key = connections[database].features.has_select_for_no_key_update
+    locked = get_user_model()._base_manager.using(database).select_for_update(no_key=no_key)
+    user: AbstractBaseUser | None = locked.filter(pk=token.user_id).first()
+    if user is None or not token.fits(user):
+        raise TokenError("used")
+    return user
+
+
+def _write_notice(
+    user: AbstractBaseUser, token: PasswordResetToken, ip_address: str | None, user_agent: str
+) -> PasswordResetNotice | None:
+    if not stored_email(user):
+        return None
+    return PasswordResetNotice.objects.create(
+        user_id=user.pk,
+        email=stored_email(user),
+        ip_address=ip_address,
+        user_agent=user_agent,
+        language=token.request.language if token.request else "",
+        # Time to count the sessions first; should this process die now, the mail goes without their number.
+        next_attempt_at=timezone.now() + FIRST_PAUSE,
+    )
+
+
+def _finish(reset: _Reset) -> ResetResult:
+    """Do what follows a reset; none of it can undo the reset."""
+    count = reset.revoked
+    with _robust("end sessions"):
+        count += revokers.end_sessions(reset.user, before=reset.at)
+    with _robust("stamp the other links"):
+        PasswordResetToken.objects.filter(user_id=reset.user.pk).void()
+    with _robust("release the notice"):
+        _release(reset.notice, count)
+    _after_commit(reset.token, partial(_announce, reset, count))
+    return ResetResult(user_id=reset.user.pk, sessions_deleted=count)
+
+
+def _release(notice: PasswordResetNotice | None, count: int) -> None:
+    if notice is not None:
+        PasswordResetNotice.objects.filter(pk=notice.pk).update(sessions_deleted=count, next_attempt_at=None)
+        _after_commit(notice, partial(tasks.ring, tasks.deliver_notice, notice.pk))
+
+
+def _announce(reset: _Reset, count: int) -> None:
+    asked_at = (reset.token.request or reset.token).created_at
+    metrics.completions_total.inc()
+    metrics.request_to_reset_seconds.observe((reset.at - asked_at).total_seconds())
+    logger.info(
+        "Password reset completed",
+        extra={"userId": str(reset.user.pk), "ip": reset.ip_address, "sessionsDeleted": count},
+    )
+    reset_completed.send_robust(
+        sender=PasswordResetToken,
+        user=reset.user,
+        token=reset.token,
+        sessions_deleted=count,
+        ip_address=reset.ip_address,
+        user_agent=reset.user_agent,
+    )
+
+
+def _backlog_of(rows: OutboxQuerySet[Any]) -> Backlog:
+    now = timezone.now()
+    due = rows.due().aggregate(pending=models.Count("pk"), since=models.Min(Coalesce("next_attempt_at", "created_at")))
+    age = (now - due["since"]).total_seconds() if due["since"] else 0.0
+    return Backlog(due["pending"], max(age, 0.0))
+
+
+def _after_commit(row: models.Model, callback: Callable[[], object]) -> None:
+    transaction.on_commit(callback, using=row._state.db, robust=True)
+
+
+@contextmanager
+def _robust(step: str) -> Iterator[None]:
+    try:
+        yield
+    except Exception:
+        logger.exception("After a password reset it was not possible to %s", step)

@@ -1,0 +1,47 @@
+"""Remember log-ins, best effort, so that a reset can clean the session store."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.auth.signals import user_logged_in, user_logged_out
+from django.db import transaction
+
+from .models import UserSession
+from .revokers import keeps_sessions
+
+logger = logging.getLogger("password_reset")
+
+
+def connect() -> None:
+    """Listen to log-in and log-out."""
+    user_logged_in.connect(remember, dispatch_uid="password_reset.remember_session")
+    user_logged_out.connect(forget, dispatch_uid="password_reset.forget_session")
+
+
+def remember(sender: Any, request: Any, user: AbstractBaseUser, **kwargs: Any) -> None:
+    """Keep the key of a new session. A failure never stops a log-in."""
+    session = getattr(request, "session", None)
+    if session is None or not keeps_sessions():
+        return
+    try:
+        if session.session_key is None:  # somebody else's log-in in this browser was flushed a moment ago
+            session.save()
+        with transaction.atomic():
+            UserSession.objects.update_or_create(session_key=session.session_key, defaults={"user_id": user.pk})
+    except Exception:
+        logger.exception("A log-in could not be recorded")
+
+
+def forget(sender: Any, request: Any, **kwargs: Any) -> None:
+    """Drop the key of a session that ends."""
+    key = getattr(getattr(request, "session", None), "session_key", None)
+    if not key:
+        return
+    try:
+        with transaction.atomic():
+            UserSession.objects.filter(session_key=key).delete()
+    except Exception:
+        logger.exception("A log-out could not be recorded")

@@ -1,0 +1,184 @@
+"""The worker's half: claim a row, look users up, issue the secret, send the mail. A secret is born here."""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from collections.abc import Callable, Iterable
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import django
+from django.conf import settings
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.auth.forms import PasswordResetForm
+from django.db import DatabaseError
+from django.db.models import F
+from django.utils import timezone
+from django.views.decorators.debug import sensitive_variables
+
+from . import mailer, metrics, tokens
+from .conf import conf
+from .logging import redact
+from .models import (
+    OutboxQuerySet,
+    OutboxRow,
+    PasswordResetNotice,
+    PasswordResetRequest,
+    PasswordResetToken,
+    identity,
+    stored_email,
+)
+from .signals import reset_mail_failed
+
+if TYPE_CHECKING or django.VERSION >= (6, 0):
+    from django.tasks import Task, task, task_backends
+else:
+    from django_tasks import task, task_backends
+
+logger = logging.getLogger("password_reset")
+
+
+@task()
+def deliver_request(request_id: int) -> None:
+    """Send the links that a request asks for. A number is all that a queue ever sees."""
+    process_request(request_id)
+
+
+@task()
+def deliver_notice(notice_id: int) -> None:
+    """Send the mail that tells an owner of a changed password."""
+    process_notice(notice_id)
+
+
+def ring(bell: Task[[int], None], pk: int) -> None:
+    """Ask the task back end, where there is one, to work on a row now."""
+    alias = conf.task_backend
+    if alias is None:
+        return
+    if not settings.DEBUG and is_immediate(alias):
+        _warn_of_immediate()
+    bell.using(backend=alias).enqueue(pk)
+
+
+def is_immediate(alias: str) -> bool:
+    """Tell whether a task back end does its work inside the web request."""
+    return type(task_backends[alias]).__name__ == "ImmediateBackend"
+
+
+def find_users(email: str) -> Iterable[AbstractBaseUser]:
+    """Return the active users with a usable password on an address, as Django's own form finds them.
+
+    Its comparison is safe against Unicode look-alikes (Django CVE-2019-19844).
+    """
+    users: Iterable[AbstractBaseUser] = PasswordResetForm().get_users(email)
+    return users
+
+
+def process_request(pk: int) -> bool:
+    """Claim a request and mail its users; ``False`` when it is not due or another worker has it."""
+    return _process(PasswordResetRequest.objects.all(), pk, _mail_links)
+
+
+def process_notice(pk: int) -> bool:
+    """Claim a notice and mail it; ``False`` when it is not due or another worker has it."""
+    return _process(PasswordResetNotice.objects.all(), pk, _mail_notice)
+
+
+def settle_exhausted() -> None:
+    """Give up the rows whose last attempt ended in a crash."""
+    for outbox in (PasswordResetRequest.objects, PasswordResetNotice.objects):
+        for row in outbox.exhausted():
+            _give_up(row, "crashed")
+
+
+def _process(outbox: OutboxQuerySet[Any], pk: int, send: Callable[[Any], list[Exception]]) -> bool:
+    if not conf.enabled:
+        return False
+    row = outbox.claim(pk)
+    if row is None:
+        return False
+    with metrics.timed("mail"):
+        _settle(row, send(row))
+    return True
+
+
+def _settle(row: OutboxRow, errors: list[Exception]) -> None:
+    lasting = [error for error in errors if not mailer.is_permanent(error)]
+    if not errors:
+        row.settle()
+    elif not lasting or row.is_last_attempt:
+        _give_up(row, mailer.error_code(errors[0]))
+    else:
+        row.postpone(mailer.error_code(lasting[0]))
+
+
+def _give_up(row: OutboxRow, reason: str) -> None:
+    row.give_up(reason)
+    reset_mail_failed.send_robust(sender=type(row), row=row, reason=reason)
+    logger.error("Password reset mail given up", extra={"outbox": row._meta.db_table, "row": row.pk, "reason": reason})
+
+
+def _mail_links(row: PasswordResetRequest) -> list[Exception]:
+    """Mail everyone on the address whom this request has not mailed yet; return what went wrong."""
+    errors: list[Exception] = []
+    try:
+        mailed = set(row.tokens.filter(sent_at__isnull=False).values_list("user_id", flat=True))
+        waiting = [user for user in conf.user_finder(row.email) if user.pk not in mailed]
+    except Exception as error:
+        return [_record(error)]
+    for user in waiting:
+        try:
+            _mail_link(row, user)
+        except Exception as error:
+            errors.append(_record(error))
+    return errors
+
+
+@sensitive_variables("raw")
+def _mail_link(row: PasswordResetRequest, user: AbstractBaseUser) -> None:
+    raw = tokens.new_token()
+    # Committed before the mail leaves: a link that arrives is a link that works.
+    token = PasswordResetToken.objects.create(
+        user_id=user.pk,
+        request=row,
+        email=stored_email(user),
+        token_hash=tokens.digest(raw),
+        fingerprint=tokens.fingerprint(*identity(user)),
+        expires_at=timezone.now() + conf.token_lifetime,
+        ip_address=row.ip_address,
+        user_agent=row.user_agent,
+    )
+    token.message_id = mailer.send_reset(row, user, raw, token.expires_at)[:255]
+    token.sent_at = timezone.now()
+    token.save(update_fields=["message_id", "sent_at"])
+    PasswordResetRequest.objects.filter(pk=row.pk).update(mails_sent=F("mails_sent") + 1)
+    row.renew_lease()
+
+
+def _mail_notice(row: PasswordResetNotice) -> list[Exception]:
+    try:
+        mailer.send_changed(row)
+    except Exception as error:
+        return [_record(error)]
+    PasswordResetNotice.objects.filter(pk=row.pk).update(mails_sent=F("mails_sent") + 1)
+    return []
+
+
+def _record(error: Exception) -> Exception:
+    """Count and log a failure. No frames are logged: their variables hold the link."""
+    if isinstance(error, DatabaseError):
+        metrics.database_errors_total.inc()
+    else:
+        metrics.email_failures_total.inc()
+    trace = redact("".join(traceback.format_exception(error)))
+    logger.warning("Password reset mail failed: %s\n%s", mailer.error_code(error), trace)
+    return error
+
+
+@lru_cache(maxsize=1)
+def _warn_of_immediate() -> None:
+    logger.warning(
+        "TASKS names no background worker, so reset mails are sent inside the web request and its time tells "
+        "who has an account (password_reset.W001)."
+    )

@@ -1,0 +1,255 @@
+"""The pages for people: class attributes and two methods each; the rules are in the services."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import asdict
+from datetime import timedelta
+from typing import Any, TypeVar
+
+from django.conf import settings
+from django.contrib.auth.password_validation import password_validators_help_texts
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
+from django.middleware.csrf import CsrfViewMiddleware
+from django.shortcuts import resolve_url
+from django.template.loader import render_to_string
+from django.urls import NoReverseMatch, reverse_lazy
+from django.utils import timezone
+from django.utils.decorators import decorator_from_middleware, method_decorator
+from django.utils.log import log_response
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
+from django.views.generic import View
+
+from . import metrics, ratelimit, services
+from .conf import conf
+from .forms import PasswordResetForm, SetPasswordForm
+from .models import PasswordResetToken
+from .reporting import RedactingReporter
+from .visitors import visitor_of
+
+logger = logging.getLogger("password_reset")
+
+Response = TypeVar("Response", bound=HttpResponseBase)
+
+DEAD_LINKS = {
+    "invalid": ("password_reset/link_unknown.html", 404),
+    "expired": ("password_reset/link_expired.html", 410),
+    "used": ("password_reset/link_used.html", 410),
+}
+
+
+class CalmCsrf(CsrfViewMiddleware):
+    """Django's CSRF protection with a page that says what to do."""
+
+    def _reject(self, request: HttpRequest, reason: str) -> HttpResponse:
+        response = secured(page(request, "password_reset/csrf_failed.html", status=403), FlowView)
+        log_response(
+            "Forbidden (%s): %s",
+            reason,
+            request.path,
+            response=response,
+            request=request,
+            logger=logging.getLogger("django.security.csrf"),
+        )
+        return response
+
+
+def page(request: HttpRequest, template_name: str, *, status: int = 200, **context: Any) -> HttpResponse:
+    """Render a page of the flow."""
+    return HttpResponse(render_to_string(template_name, context, request), status=status)
+
+
+def secured(response: Response, view: type[FlowView]) -> Response:
+    """Add the headers that every answer of the flow carries."""
+    response["Cache-Control"] = "no-store"
+    # same-origin would send the token in the Referer of our own style sheet, and no-referrer makes
+    # browsers send "Origin: null", which CSRF protection refuses.
+    response["Referrer-Policy"] = "strict-origin"
+    response["Content-Security-Policy"] = view.content_security_policy
+    response["X-Frame-Options"] = "DENY"
+    return response
+
+
+@method_decorator(csrf_exempt, name="dispatch")  # only from the host's middleware: CalmCsrf does the same work
+@method_decorator(decorator_from_middleware(CalmCsrf), name="protected_dispatch")
+@method_decorator(sensitive_post_parameters(), name="dispatch")
+@method_decorator(transaction.non_atomic_requests, name="dispatch")
+class FlowView(View):
+    """What all pages share: headers, CSRF protection, and calm pages for 429 and 503."""
+
+    template_name: str
+    http_method_names = ["get", "head", "options"]
+    #: Style sheets and scripts from this site's own static files; nothing inline, nothing foreign.
+    content_security_policy = (
+        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; font-src 'self'; "
+        "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    )
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        request.exception_reporter_class = RedactingReporter
+        if not conf.enabled:
+            return secured(self.unavailable(), type(self))
+        return secured(self.protected_dispatch(request, *args, **kwargs), type(self))
+
+    def protected_dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        try:
+            return super().dispatch(request, *args, **kwargs)
+        except ratelimit.RateLimited as limited:
+            return self.rate_limited(limited)
+        except ratelimit.CounterUnavailable:
+            return self.unavailable()
+        except services.TokenError as error:
+            return self.dead_link(error)
+        except services.DEPENDENCY_DOWN:
+            metrics.database_errors_total.inc()
+            logger.exception("The database of password reset cannot be reached")
+            return self.unavailable()
+
+    def rate_limited(self, limited: ratelimit.RateLimited) -> HttpResponse:
+        """Say when to come back."""
+        self.count("rate_limited")
+        wait = limited.retry_after
+        retry_at = timezone.now() + timedelta(seconds=wait)
+        response = self.page("password_reset/rate_limited.html", status=429, retry_after=wait, retry_at=retry_at)
+        response["Retry-After"] = str(wait)
+        return response
+
+    def unavailable(self) -> HttpResponse:
+        """Say that the flow is switched off, or that something it needs is down."""
+        self.count("unavailable")
+        wait = services.RETRY_AFTER
+        # Without the request: a context processor may need the very thing that is down.
+        html = render_to_string("password_reset/unavailable.html", {"retry_after": wait})
+        return HttpResponse(html, status=503, headers={"Retry-After": str(wait)})
+
+    def dead_link(self, error: services.TokenError) -> HttpResponse:
+        """Say what is wrong with a link, and offer a new one."""
+        template_name, status = DEAD_LINKS[error.reason]
+        return self.page(template_name, status=status, form=PasswordResetForm())
+
+    def page(self, template_name: str, *, status: int = 200, **context: Any) -> HttpResponse:
+        """Render a page of the flow."""
+        return page(self.request, template_name, status=status, **context)
+
+    def count(self, status: str) -> None:
+        """Count an answer; only requests for a link are."""
+
+
+class PasswordResetView(FlowView):
+    """Ask for an address and accept the request."""
+
+    template_name = "password_reset/form.html"
+    http_method_names = ["get", "post", "head", "options"]
+    form_class = PasswordResetForm
+    success_url = reverse_lazy("password_reset_done")
+
+    def get(self, request: HttpRequest) -> HttpResponse:
+        return self.page(self.template_name, form=self.form_class())
+
+    def post(self, request: HttpRequest) -> HttpResponse:
+        form = self.form_class(request.POST)
+        if not form.is_valid():
+            self.count("invalid")
+            return self.page(self.template_name, form=form)
+        with metrics.timed("request"):
+            visitor = visitor_of(request)
+            email = form.cleaned_data["email"]
+            ratelimit.count_request(visitor.ip_address, email)
+            services.request_reset(email, source="web", **asdict(visitor))
+        return HttpResponseRedirect(str(self.success_url))
+
+    def count(self, status: str) -> None:
+        if self.request.method == "POST":
+            metrics.requests_total.labels(status=status).inc()
+
+
+class PasswordResetDoneView(FlowView):
+    """Say what happens next, the same to everybody."""
+
+    template_name = "password_reset/done.html"
+
+    def get(self, request: HttpRequest) -> HttpResponse:
+        return self.page(self.template_name, token_lifetime=conf.token_lifetime)
+
+
+class PasswordResetConfirmView(FlowView):
+    """Show the form that a link opens, and set the password."""
+
+    template_name = "password_reset/confirm.html"
+    missing_template_name = "password_reset/link_missing.html"
+    http_method_names = ["get", "post", "head", "options"]
+    form_class = SetPasswordForm
+    success_url = reverse_lazy("password_reset_complete")
+
+    @method_decorator(sensitive_variables("raw"))
+    def get(self, request: HttpRequest) -> HttpResponse:
+        raw = request.GET.get("token")
+        if not raw:
+            return self.page(self.missing_template_name)
+        token = self.look(raw, count_unknown=True)
+        return self.form_page(self.form_class(token.user, initial={"token": raw}))
+
+    @method_decorator(sensitive_variables("raw"))
+    def post(self, request: HttpRequest) -> HttpResponse:
+        ratelimit.count_attempt(visitor_of(request).ip_address)
+        raw = request.POST.get("token", "")
+        form = self.form_class(self.look(raw).user, request.POST)
+        if form.is_valid() and self.reset(raw, form):
+            return HttpResponseRedirect(str(self.success_url))
+        return self.form_page(form)
+
+    @method_decorator(sensitive_variables("raw"))
+    def look(self, raw: str, *, count_unknown: bool = False) -> PasswordResetToken:
+        """Return the link's token. Raises ``TokenError``; looking at an unknown one counts as an attempt."""
+        try:
+            return services.find_token(raw)
+        except services.TokenError as error:
+            address = visitor_of(self.request).ip_address
+            services.note_rejection(raw, error.reason, address)
+            if count_unknown and error.reason == "invalid":
+                ratelimit.count_attempt(address)
+            raise
+
+    @method_decorator(sensitive_variables("raw"))
+    def reset(self, raw: str, form: SetPasswordForm) -> bool:
+        """Set the password; ``False`` with errors on the form when the site's validators refuse it."""
+        visitor = visitor_of(self.request)
+        try:
+            services.reset_password(
+                raw,
+                form.cleaned_data["new_password1"],
+                ip_address=visitor.ip_address,
+                user_agent=visitor.user_agent,
+            )
+        except ValidationError as error:
+            form.add_error("new_password1", error)
+            return False
+        return True
+
+    def form_page(self, form: SetPasswordForm) -> HttpResponse:
+        """Render the form with whose account it is and what the site asks of a password."""
+        return self.page(
+            self.template_name,
+            form=form,
+            username=form.user.get_username(),
+            password_rules=password_validators_help_texts(),
+        )
+
+
+class PasswordResetCompleteView(FlowView):
+    """Say that the password is set. Nobody is logged in: a second factor is not bypassed."""
+
+    template_name = "password_reset/complete.html"
+
+    def get(self, request: HttpRequest) -> HttpResponse:
+        return self.page(self.template_name, login_url=self.login_url())
+
+    def login_url(self) -> str | None:
+        """Return where to log in, or ``None`` where the site has no such page."""
+        try:
+            return resolve_url(settings.LOGIN_URL)
+        except NoReverseMatch:
+            return None

@@ -1,0 +1,126 @@
+"""Who is calling: address, browser and language of a request, and an address in canonical form."""
+
+from __future__ import annotations
+
+import logging
+import re
+import unicodedata
+from dataclasses import dataclass
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+
+from django.http import HttpRequest
+from django.utils.translation import get_language
+from ua_parser import parse
+
+from .conf import UNIX_SOCKET, conf
+
+logger = logging.getLogger("password_reset")
+
+USER_AGENT_LENGTH = 512
+#: ``192.0.2.1:4711`` and ``[2001:db8::1]:4711``, as some proxies write them.
+WITH_PORT = re.compile(r"(?:\[(?P<v6>[^\]]+)\]|(?P<v4>[0-9.]+))(?::[0-9]+)?")
+#: A household or a server owns a /64, so one client has 2**64 addresses (Better Auth CVE-2026-45364).
+IPV6_CLIENT_PREFIX = 64
+
+Address = IPv4Address | IPv6Address
+
+
+@dataclass(frozen=True)
+class Visitor:
+    """What is recorded of a caller; plain values, fit for a row."""
+
+    ip_address: str | None
+    user_agent: str
+    language: str
+
+
+def visitor_of(request: HttpRequest) -> Visitor:
+    """Return who is calling."""
+    address = client_address(request)
+    return Visitor(
+        ip_address=str(address) if address else None,
+        user_agent=printable(request.META.get("HTTP_USER_AGENT", ""), USER_AGENT_LENGTH),
+        language=get_language() or "",
+    )
+
+
+def client_address(request: HttpRequest) -> Address | None:
+    """Return the client's address: the first hop, seen from here, that no trusted proxy vouches for.
+
+    ``X-Forwarded-For`` is read from right to left and only as far as the proxies of
+    ``PASSWORD_RESET_TRUSTED_PROXIES`` reach; what stands further left anybody can write.
+    """
+    forwarded = request.META.get("HTTP_X_FORWARDED_FOR", "")
+    peer_text = request.META.get("REMOTE_ADDR", "")
+    if not _is_trusted(peer_text):
+        _notice_unknown_proxy(peer_text, forwarded)
+        return parse_address(peer_text)
+    client = parse_address(peer_text)
+    for hop in reversed(forwarded.split(",")):
+        address = parse_address(hop)
+        if address is None:
+            return client
+        client = address
+        if not _is_trusted(str(address)):
+            return client
+    return client
+
+
+def parse_address(text: str) -> Address | None:
+    """Return an address without port, zone or IPv4-in-IPv6 wrapping; ``None`` for anything else."""
+    text = text.strip()[:64]
+    if match := WITH_PORT.fullmatch(text):
+        text = match["v6"] or match["v4"]
+    try:
+        address = ip_address(text.partition("%")[0])
+    except ValueError:
+        return None
+    mapped = getattr(address, "ipv4_mapped", None)
+    return mapped or address
+
+
+def client_network(text: str | None) -> str:
+    """Return what a limit counts: an IPv4 address, an IPv6 /64, or ``unknown``."""
+    address = parse_address(text or "")
+    if address is None:
+        return "unknown"
+    if isinstance(address, IPv6Address):
+        return str(ip_network((address, IPV6_CLIENT_PREFIX), strict=False))
+    return str(address)
+
+
+def printable(text: str, length: int) -> str:
+    """Return a text without control and format characters, shortened to a length."""
+    return "".join(char for char in text[: length * 2] if unicodedata.category(char)[0] != "C")[:length]
+
+
+@lru_cache(maxsize=256)
+def browser_in_words(user_agent: str) -> str:
+    """Return a browser and its system, such as ``Firefox on Windows``, or nothing when unknown."""
+    found = parse(user_agent)
+    names = [part.family for part in (found.user_agent, found.os) if part and part.family != "Other"]
+    return " · ".join(names)
+
+
+def _is_trusted(peer: str) -> bool:
+    proxies = conf.trusted_proxies
+    if not peer:
+        return UNIX_SOCKET in proxies
+    address = parse_address(peer)
+    return address is not None and any(address in network for network in proxies if not isinstance(network, str))
+
+
+@lru_cache(maxsize=16)
+def _warn_of_proxy(peer: str) -> None:
+    logger.warning(
+        "A proxy at %s forwards visitors, but PASSWORD_RESET_TRUSTED_PROXIES does not name it: "
+        "all of them share one limit.",
+        peer or "a Unix socket",
+    )
+
+
+def _notice_unknown_proxy(peer: str, forwarded: str) -> None:
+    address = parse_address(peer)
+    if forwarded and (address is None or address.is_private):
+        _warn_of_proxy(str(address or ""))
