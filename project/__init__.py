@@ -1,0 +1,1 @@
+"""The demo site: a host of `password_reset` that can go to production."""

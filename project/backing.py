@@ -1,0 +1,123 @@
+"""What the site stands on, as Django's settings want it: database, cache and mail."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import django
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.retry import Retry
+
+from .env import POSTGRESQL
+from .variables import Values
+
+#: Seconds. A mail server that says nothing must not hold a worker for ever.
+MAIL_TIMEOUT = 10
+#: Seconds. Two of them at most stand between a dead Redis and the answer "come back later".
+REDIS_TIMEOUT = 0.5
+
+
+def database(values: Values, base_dir: Path) -> dict[str, Any]:
+    """Return the entry of ``DATABASES``."""
+    config = dict(values["DATABASE_URL"])
+    options = dict(config.get("OPTIONS", {}))
+    if config["ENGINE"] == POSTGRESQL:
+        pool = {"min_size": values["DATABASE_POOL_MIN"], "max_size": values["DATABASE_POOL_MAX"], "timeout": 10}
+        options |= {"pool": pool, "connect_timeout": 5, **_database_tls(values)}
+        return config | {"OPTIONS": options, "CONN_MAX_AGE": 0, "CONN_HEALTH_CHECKS": True}
+    if not config["NAME"].startswith(":memory:"):
+        config["NAME"] = str(base_dir / config["NAME"])
+    # Writers wait their turn. Transactions stay deferred, Django's default: the one that spends a link begins with its
+    # write, so it never has to change a read lock into a write lock, and mere readers need not queue.
+    return config | {"OPTIONS": {"timeout": 20} | options}
+
+
+def _database_tls(values: Values) -> dict[str, str]:
+    if not values["DATABASE_SSL"]:
+        return {}
+    return {"sslmode": "verify-full", "sslrootcert": values["DATABASE_SSL_CA"] or "system"}
+
+
+def cache(values: Values) -> dict[str, Any]:
+    """Return the entry of ``CACHES``."""
+    if not values["REDIS_URL"]:
+        return {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
+    return {
+        "BACKEND": "django_redis.cache.RedisCache",
+        "LOCATION": _redis_location(values),
+        "OPTIONS": {
+            "PASSWORD": values["REDIS_PASSWORD"] or None,
+            "SOCKET_CONNECT_TIMEOUT": REDIS_TIMEOUT,
+            "SOCKET_TIMEOUT": REDIS_TIMEOUT,
+            # redis-py would try for seconds. Once more, at once, is right after a restart; never after a time-out.
+            "CONNECTION_POOL_KWARGS": {"retry": Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,))},
+        },
+    }
+
+
+def _redis_location(values: Values) -> str:
+    url, number = values["REDIS_URL"], values["REDIS_DB"]
+    if number is None or urlsplit(url).scheme == "unix" or urlsplit(url).path.strip("/"):
+        return str(url)
+    return urlsplit(url)._replace(path=f"/{number}").geturl()
+
+
+def mail(values: Values) -> dict[str, Any]:
+    """Return the settings of the mail back end, under the names that this Django wants."""
+    backend = _BACKENDS[values["EMAIL_PROVIDER"]]
+    options = _smtp(values) if values["EMAIL_PROVIDER"] == "smtp" else {}
+    settings: dict[str, Any] = {"ANYMAIL": _anymail(values)}
+    if django.VERSION >= (6, 1):
+        return settings | {"MAILERS": {"default": {"BACKEND": backend, "OPTIONS": options}}}
+    old_names = {"username": "HOST_USER", "password": "HOST_PASSWORD"}
+    settings |= {f"EMAIL_{old_names.get(name, name.upper())}": value for name, value in options.items()}
+    return settings | {"EMAIL_BACKEND": backend, "EMAIL_TIMEOUT": MAIL_TIMEOUT}
+
+
+_BACKENDS = {
+    "console": "django.core.mail.backends.console.EmailBackend",
+    "smtp": "django.core.mail.backends.smtp.EmailBackend",
+    "ses": "anymail.backends.amazon_ses.EmailBackend",
+    "sendgrid": "anymail.backends.sendgrid.EmailBackend",
+}
+
+
+def _smtp(values: Values) -> dict[str, Any]:
+    return {
+        "host": values["SMTP_HOST"],
+        "port": values["SMTP_PORT"],
+        "username": values["SMTP_USER"],
+        "password": values["SMTP_PASSWORD"],
+        "use_ssl": values["SMTP_SECURE"],
+        # A server that wants no log-in is a catcher or a relay of one's own; before a password, TLS comes first.
+        "use_tls": bool(values["SMTP_USER"]) and not values["SMTP_SECURE"],
+        "timeout": MAIL_TIMEOUT,
+    }
+
+
+def _anymail(values: Values) -> dict[str, Any]:
+    """Return the settings of the providers with a web API."""
+    settings: dict[str, Any] = {
+        "REQUESTS_TIMEOUT": MAIL_TIMEOUT,
+        "SENDGRID_API_KEY": values["SENDGRID_API_KEY"],
+        # A tracked link is rewritten to lead through the provider, secret included.
+        "SENDGRID_SEND_DEFAULTS": {"track_clicks": False, "track_opens": False},
+        "AMAZON_SES_CLIENT_PARAMS": {
+            "region_name": values["AWS_REGION"] or None,
+            # None lets boto3 find the role of the instance.
+            "aws_access_key_id": values["AWS_ACCESS_KEY_ID"] or None,
+            "aws_secret_access_key": values["AWS_SECRET_ACCESS_KEY"] or None,
+            "endpoint_url": values["AWS_ENDPOINT_URL"] or None,
+            "config": {
+                "connect_timeout": MAIL_TIMEOUT,
+                "read_timeout": MAIL_TIMEOUT,
+                "retries": {"total_max_attempts": 1},
+            },
+        },
+    }
+    if values["SENDGRID_API_URL"]:
+        settings["SENDGRID_API_URL"] = values["SENDGRID_API_URL"]
+    return settings

@@ -1,0 +1,19 @@
+"""Configuration of gunicorn: ``gunicorn --config python:project.gunicorn project.wsgi``."""
+
+from __future__ import annotations
+
+import os
+
+from . import env, logs
+
+_values = env.read().values
+
+bind = f"127.0.0.1:{_values['PORT']}"
+workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
+# Threads, so that one slow client or one server that hangs does not keep a whole worker.
+worker_class = "gthread"
+threads = 4
+timeout = 30
+accesslog = "-"
+logger_class = "project.accesslog.AccessLogger"
+logconfig_dict = logs.config(_values["LOG_FORMAT"], _values["LOG_LEVEL"])

@@ -1,0 +1,63 @@
+"""The page that Prometheus reads."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import TimeoutError as NoAnswer
+
+import prometheus_client
+from django.conf import settings
+from django.db import DatabaseError
+from django.http import Http404, HttpRequest, HttpResponse
+from django.utils.crypto import constant_time_compare
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+from prometheus_client import multiprocess
+
+from password_reset import metrics
+from password_reset.services import backlog
+
+from .bounded import Question
+from .env import LOOPBACK
+from .seats import DIRECTORY
+
+FORWARDED = ("HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED", "HTTP_X_REAL_IP", "HTTP_VIA")
+#: Seconds to wait for the database; the counters are shown without it, too.
+PATIENCE = 1.0
+
+ask_backlog = Question(backlog)
+
+
+@never_cache
+@require_safe
+def exposition(request: HttpRequest) -> HttpResponse:
+    """Show all metrics to Prometheus; for anybody else there is no such page."""
+    if not (carries_token(request) or comes_from_this_machine(request)):
+        raise Http404
+    measure_backlog()
+    registry = prometheus_client.REGISTRY
+    if DIRECTORY in os.environ:
+        registry = prometheus_client.CollectorRegistry()
+        multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    return HttpResponse(prometheus_client.generate_latest(registry), content_type=prometheus_client.CONTENT_TYPE_LATEST)
+
+
+def carries_token(request: HttpRequest) -> bool:
+    """Tell whether the request carries ``METRICS_TOKEN`` as a bearer token."""
+    expected = f"Bearer {settings.METRICS_TOKEN}"
+    return bool(settings.METRICS_TOKEN) and constant_time_compare(request.headers.get("Authorization", ""), expected)
+
+
+def comes_from_this_machine(request: HttpRequest) -> bool:
+    """Tell whether the peer is a process on this machine that speaks for itself, not a proxy for somebody else."""
+    return request.META.get("REMOTE_ADDR") in LOOPBACK and not any(name in request.META for name in FORWARDED)
+
+
+def measure_backlog() -> None:
+    """Set the gauges of the outbox; where the database does not answer, they keep what they showed last."""
+    try:
+        waiting = ask_backlog.answer(PATIENCE)
+    except (DatabaseError, NoAnswer):
+        return
+    metrics.pending_requests.set(waiting.pending)
+    metrics.oldest_pending_seconds.set(waiting.oldest_seconds)

@@ -1,0 +1,85 @@
+"""Prometheus counters that are right across processes, in whatever container they run.
+
+In multi-process mode each process writes its counters into files of its own, and the page adds the files up.
+prometheus_client names them by process id, which two containers can share and which grows without end where short
+commands come and go. So a process takes the lowest number that nobody holds, by locking a file: the kernel keeps two
+processes, in whatever container, from holding the same, and frees it however the process ends. Who takes a number
+goes on counting where its last holder stopped, so no count is lost and the files do not multiply.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import hmac
+import os
+import stat
+import tempfile
+from itertools import count
+from pathlib import Path
+from typing import IO
+
+from prometheus_client import values as prometheus_values
+
+from .variables import Values
+
+DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
+
+
+class Seat:
+    """The number of this process among those that share a directory."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.pid = 0
+        self.number = 0
+        self.lock: IO[bytes] | None = None
+
+    def __call__(self) -> str:
+        """Return the number; a forked child does not keep its parent's."""
+        if self.pid != os.getpid():
+            self._leave()
+            self._take()
+        return str(self.number)
+
+    def _take(self) -> None:
+        for number in count(1):
+            lock = (self.directory / f"seat-{number}.lock").open("ab")
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                lock.close()
+            else:
+                self.pid, self.number, self.lock = os.getpid(), number, lock
+                return
+
+    def _leave(self) -> None:
+        if self.lock is not None:
+            self.lock.close()  # the parent's own handle keeps its seat
+            self.lock = None
+
+
+def share_between_processes(values: Values) -> None:
+    """Count in files that all processes of this site share; to be called before the first metric is made."""
+    path = values[DIRECTORY] or _shared_directory(values)
+    if path is None:
+        return
+    directory = Path(path)
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    os.environ[DIRECTORY] = str(directory)
+    prometheus_values.ValueClass = prometheus_values.MultiProcessValue(Seat(directory))  # type: ignore[no-untyped-call]
+
+
+def _shared_directory(values: Values) -> Path | None:
+    """Return the default directory: the same for all processes with one secret and one database, and theirs alone."""
+    database = repr(sorted(values["DATABASE_URL"].items())).encode()
+    site = hmac.new(values["SESSION_SECRET"].encode(), database, hashlib.sha256).hexdigest()[:16]
+    directory = Path(tempfile.gettempdir(), f"password-reset-metrics-{os.geteuid()}-{site}")
+    try:
+        directory.mkdir(mode=0o700, exist_ok=True)
+        found = directory.lstat()
+    except OSError:
+        return None
+    # Anybody may create names in /tmp: what is not ours alone is not used.
+    ours = stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid() and not found.st_mode & 0o077
+    return directory if ours else None
