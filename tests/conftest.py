@@ -1,0 +1,41 @@
+"""Fixtures that every test may use; servers and processes come with their own modules."""
+
+from typing import Any
+
+import django
+import pytest
+from django.core.cache import cache
+from pytest_django.fixtures import Settings
+
+from tests.factories import UserFactory
+from tests.smtp import SmtpServer
+
+pytest_plugins = ["tests.processes"]
+
+SMTP_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+
+
+@pytest.fixture(autouse=True)
+def empty_cache() -> None:
+    """Start each test with untouched counters."""
+    cache.clear()
+
+
+@pytest.fixture
+def user(db: None) -> Any:
+    """A user who knows `tests.factories.OLD_PASSWORD`."""
+    return UserFactory.create()
+
+
+@pytest.fixture
+def smtp(smtp_server: SmtpServer, settings: Settings) -> SmtpServer:
+    """A real SMTP server that this process sends its mail to."""
+    host = {"host": "127.0.0.1", "port": smtp_server.port, "timeout": 10}
+    if django.VERSION >= (6, 1):
+        settings.MAILERS = {"default": {"BACKEND": SMTP_BACKEND, "OPTIONS": host}}
+    else:
+        settings.EMAIL_BACKEND = SMTP_BACKEND
+        settings.EMAIL_HOST, settings.EMAIL_PORT, settings.EMAIL_TIMEOUT = host.values()
+        settings.EMAIL_USE_TLS = settings.EMAIL_USE_SSL = False
+        settings.EMAIL_HOST_USER = settings.EMAIL_HOST_PASSWORD = ""
+    return smtp_server

@@ -1,0 +1,34 @@
+"""Steps of the flow that many tests walk, from outside: forms, mails, links."""
+
+import re
+
+from django.core import mail
+from django.http import HttpResponse
+from django.test import Client
+
+from tests.factories import NEW_PASSWORD
+
+TOKEN = re.compile(r"token=([0-9a-f]{64})")
+
+
+def ask(client: Client, email: str, **extra: str) -> HttpResponse:
+    """Send the first form."""
+    return client.post("/forgot-password", {"email": email}, **extra)
+
+
+def token_in(text: str) -> str:
+    """Return the token of the link in a mail's text."""
+    return TOKEN.search(text)[1]
+
+
+def mailed_token(client: Client, email: str) -> str:
+    """Ask for a link and return the token of the mail that came."""
+    ask(client, email)
+    return token_in(mail.outbox[-1].body)
+
+
+def spend(client: Client, token: str, password: str = NEW_PASSWORD, **extra: str) -> HttpResponse:
+    """Send the second form."""
+    return client.post(
+        "/reset-password", {"token": token, "new_password1": password, "new_password2": password}, **extra
+    )
