@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import traceback
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ import django
 from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.forms import PasswordResetForm
+from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError
 from django.db.models import F
 from django.utils import timezone
@@ -32,20 +34,43 @@ from .models import (
 from .signals import reset_mail_failed
 
 if TYPE_CHECKING or django.VERSION >= (6, 0):
-    from django.tasks import Task, task, task_backends
+    from django.tasks import DEFAULT_TASK_BACKEND_ALIAS, DEFAULT_TASK_QUEUE_NAME, Task, task, task_backends
 else:
-    from django_tasks import task, task_backends
+    from django_tasks import DEFAULT_TASK_BACKEND_ALIAS, DEFAULT_TASK_QUEUE_NAME, task, task_backends
 
 logger = logging.getLogger("password_reset")
 
+DEFAULT_QUEUE: str = DEFAULT_TASK_QUEUE_NAME
 
-@task()
+
+def aliases() -> set[str]:
+    """Return the task back ends that the host has."""
+    return set(task_backends)
+
+
+def queue_of(alias: str) -> str:
+    """Return the queue of a back end that our tasks go to: ``default`` where it has one."""
+    queues = task_backends[alias].queues
+    return DEFAULT_QUEUE if not queues or DEFAULT_QUEUE in queues else min(queues)
+
+
+def _bell(function: Callable[[int], None]) -> Task[[int], None]:
+    """Make a task of a function. A task is checked when it is made, and a host whose TASKS has neither the alias
+    nor the queue ``default`` must be able to start all the same; a system check says what is missing.
+    """
+    for alias in sorted(aliases(), key=lambda alias: alias != DEFAULT_TASK_BACKEND_ALIAS):
+        with suppress(ImproperlyConfigured):
+            return task(backend=alias, queue_name=queue_of(alias))(function)
+    return task()(function)
+
+
+@_bell
 def deliver_request(request_id: int) -> None:
     """Send the links that a request asks for. A number is all that a queue ever sees."""
     process_request(request_id)
 
 
-@task()
+@_bell
 def deliver_notice(notice_id: int) -> None:
     """Send the mail that tells an owner of a changed password."""
     process_notice(notice_id)
@@ -58,7 +83,7 @@ def ring(bell: Task[[int], None], pk: int) -> None:
         return
     if not settings.DEBUG and is_immediate(alias):
         _warn_of_immediate()
-    bell.using(backend=alias).enqueue(pk)
+    bell.using(backend=alias, queue_name=queue_of(alias)).enqueue(pk)
 
 
 def is_immediate(alias: str) -> bool:
@@ -98,6 +123,9 @@ def _process(outbox: OutboxQuerySet[Any], pk: int, send: Callable[[Any], list[Ex
     row = outbox.claim(pk)
     if row is None:
         return False
+    # The same number stands in the line of the web request that made the row.
+    name = "reset_request" if isinstance(row, PasswordResetRequest) else "reset_notice"
+    logger.info("Password reset mail attempted", extra={name: row.pk, "attempt": row.attempts})
     with metrics.timed("mail"):
         _settle(row, send(row))
     return True

@@ -1,0 +1,40 @@
+"""System checks: each has one concern, an id, a sentence and a hint. ``docs/settings.md`` lists them."""
+
+from __future__ import annotations
+
+from django.core.checks import Tags, register
+
+from . import accounts, limits, sending, site
+
+#: Looked at by ``manage.py check``, and with every command that runs checks.
+ALWAYS = (
+    sending.check_base_url,
+    sending.check_base_url_is_secure,
+    sending.check_settings,
+    sending.check_link,
+    sending.check_task_backend,
+    sending.check_task_queue,
+    sending.check_immediate,
+    sending.check_mail_timeout,
+    sending.check_mail_in_logs,
+    limits.check_limits_are_on,
+    limits.check_cache,
+    limits.check_proxies,
+    site.check_allowed_hosts,
+    site.check_cookies,
+    site.check_session_engine,
+    site.check_other_flows,
+    site.check_clashing_package,
+    accounts.check_user_model,
+    accounts.check_timeout_setting,
+)
+#: Looked at by ``manage.py check --database default`` and by ``migrate``.
+WITH_DATABASE = (sending.check_backlog, accounts.check_address_index)
+
+
+def register_all() -> None:
+    """Register every check."""
+    for check in ALWAYS:
+        register(check, Tags.security)
+    for check in WITH_DATABASE:
+        register(check, Tags.database)

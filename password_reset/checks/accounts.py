@@ -1,0 +1,68 @@
+"""Whether the host's user model suits the flow."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import global_settings, settings
+from django.contrib.auth import get_user_model
+from django.core.checks import CheckMessage, Error, Warning
+from django.core.exceptions import FieldDoesNotExist
+from django.db import connections, router
+
+
+def check_user_model(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """E004: the user model lacks what the flow needs."""
+    model = get_user_model()
+    try:
+        model._meta.get_field("is_active")
+    except FieldDoesNotExist:
+        return [
+            Error(
+                f"{model._meta.label} has no field is_active, by which deactivated accounts are told.",
+                hint="Add a BooleanField is_active with default=True.",
+                id="password_reset.E004",
+            )
+        ]
+    return []
+
+
+def check_timeout_setting(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """W014: a setting of Django's own flow is set in vain."""
+    if settings.PASSWORD_RESET_TIMEOUT == global_settings.PASSWORD_RESET_TIMEOUT:
+        return []
+    return [
+        Warning(
+            "PASSWORD_RESET_TIMEOUT is set, but this app does not use it.",
+            hint="Set PASSWORD_RESET_TOKEN_LIFETIME to a timedelta.",
+            id="password_reset.W014",
+        )
+    ]
+
+
+def check_address_index(app_configs: Any, databases: Any = None, **kwargs: Any) -> list[CheckMessage]:
+    """W012: each look-up by address reads the whole user table."""
+    model = get_user_model()
+    database = router.db_for_read(model)
+    if database not in (databases or ()) or connections[database].vendor != "postgresql":
+        return []
+    if hasattr(settings, "PASSWORD_RESET_USER_FINDER") or _has_index(model, database):
+        return []
+    name = model.get_email_field_name()
+    return [
+        Warning(
+            f"{model._meta.label} has no index for a look-up by {name} in any spelling.",
+            hint=f"Add models.Index(Upper('{name}'), name='…') to the model, or CREATE INDEX ON "
+            f"{model._meta.db_table} (UPPER({name})).",
+            id="password_reset.W012",
+        )
+    ]
+
+
+def _has_index(model: Any, database: str) -> bool:
+    column = model._meta.get_field(model.get_email_field_name()).column
+    with connections[database].cursor() as cursor:
+        cursor.execute("SELECT indexdef FROM pg_indexes WHERE tablename = %s", [model._meta.db_table])
+        definitions = [row[0].lower() for row in cursor.fetchall()]
+    # An empty list is a table that migrate has not made yet.
+    return not definitions or any("upper(" in definition and column.lower() in definition for definition in definitions)

@@ -1,0 +1,64 @@
+"""Whether the limits limit: counters that all processes share, and visitors who can be told apart."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Warning
+
+#: Neither shared by all processes nor atomic, each in its own way.
+WEAK_CACHES = {
+    "django.core.cache.backends.locmem.LocMemCache": "each process counts for itself",
+    "django.core.cache.backends.dummy.DummyCache": "nothing is counted",
+    "django.core.cache.backends.db.DatabaseCache": "simultaneous requests are counted as one",
+    "django.core.cache.backends.filebased.FileBasedCache": "simultaneous requests are counted as one",
+}
+RATES = ("REQUEST_RATE_PER_IP", "REQUEST_RATE_PER_EMAIL", "CONFIRM_RATE_PER_IP")
+
+
+def check_limits_are_on(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """W005: the limits are switched off."""
+    off = [f"PASSWORD_RESET_{name}" for name in RATES if getattr(settings, f"PASSWORD_RESET_{name}", "") is None]
+    if not getattr(settings, "RATELIMIT_ENABLE", True):
+        off.append("RATELIMIT_ENABLE")
+    if settings.DEBUG or not off:
+        return []
+    return [
+        Warning(
+            f"Limits of password reset are switched off by {', '.join(off)}.",
+            hint="Anybody may fill anybody's mailbox. Switch them off in tests only.",
+            id="password_reset.W005",
+        )
+    ]
+
+
+def check_cache(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """W004: the cache of the counters is not shared or not atomic."""
+    alias = getattr(settings, "RATELIMIT_USE_CACHE", "default")
+    path = settings.CACHES.get(alias, {}).get("BACKEND", "")
+    if settings.DEBUG or path not in WEAK_CACHES:
+        return []
+    return [
+        Warning(
+            f"The limits count in CACHES[{alias!r}], where {WEAK_CACHES[path]}.",
+            hint="Use Redis or Memcached, and name its alias in RATELIMIT_USE_CACHE.",
+            id="password_reset.W004",
+        )
+    ]
+
+
+def check_proxies(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """W009: the site stands behind a proxy that is not named, so all visitors share one limit."""
+    behind_proxy = bool(settings.SECURE_PROXY_SSL_HEADER) or settings.USE_X_FORWARDED_HOST
+    named = bool(getattr(settings, "PASSWORD_RESET_TRUSTED_PROXIES", None))
+    if settings.DEBUG or named or not behind_proxy:
+        return []
+    return [
+        Warning(
+            "This site stands behind a proxy, but PASSWORD_RESET_TRUSTED_PROXIES is empty: all visitors share one "
+            "limit.",
+            hint="Name the networks of your proxies, such as ['10.0.0.0/8'], or 'unix' for a Unix socket.",
+            id="password_reset.W009",
+        )
+    ]
