@@ -1,0 +1,157 @@
+"""Every system check speaks up when it should, and only then."""
+
+import importlib.metadata
+from datetime import timedelta
+
+import pytest
+from django.core.checks import run_checks
+from django.db import connection
+from django.urls import clear_url_caches, include, path
+from django.utils import timezone
+
+from password_reset import urls as our_urls
+from password_reset.models import PasswordResetRequest
+
+CONSOLE = "django.core.mail.backends.console.EmailBackend"
+SMTP = "django.core.mail.backends.smtp.EmailBackend"
+LOCAL = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+TASKS = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend"}}
+
+
+def queues(*names):
+    return {"default": {"BACKEND": "django_tasks_db.DatabaseBackend", "QUEUES": list(names)}}
+
+
+#: What each check complains about: its id, and the settings of a careless production.
+CARELESS = [
+    ("E001", {"PASSWORD_RESET_BASE_URL": ""}),
+    ("E002", {"PASSWORD_RESET_BASE_URL": "www.example.com"}),
+    ("E002", {"PASSWORD_RESET_TOKEN_LIFETIME": 3600}),
+    ("E002", {"PASSWORD_RESET_TOKEN_LIFETIME": timedelta(0)}),
+    ("E002", {"PASSWORD_RESET_REQUEST_RATE_PER_IP": "3 per hour"}),
+    ("E002", {"PASSWORD_RESET_TRUSTED_PROXIES": "10.0.0.0/8"}),
+    ("E002", {"PASSWORD_RESET_TRUSTED_PROXIES": ["10.0.0.1/8"]}),
+    ("E002", {"PASSWORD_RESET_ENABLED": "yes"}),
+    ("E002", {"PASSWORD_RESET_LINK_TEMPLATE": "https://www.example.com/#reset"}),
+    ("E002", {"PASSWORD_RESET_USER_FINDER": "no.such.finder"}),
+    ("E002", {"PASSWORD_RESET_REVOKERS": "knox.AuthToken"}),
+    ("E003", {"PASSWORD_RESET_TASK_BACKEND": "nobody"}),
+    ("E006", {"ROOT_URLCONF": "django.contrib.auth.urls"}),
+    ("I001", {"TASKS": queues("low", "mail")}),
+    ("W001", {"PASSWORD_RESET_TASK_BACKEND": "immediate"}),
+    ("W002", {"PASSWORD_RESET_BASE_URL": "http://www.example.com"}),
+    ("W004", {"CACHES": LOCAL}),
+    ("W005", {"RATELIMIT_ENABLE": False}),
+    ("W005", {"PASSWORD_RESET_REQUEST_RATE_PER_EMAIL": None}),
+    ("W006", {"ALLOWED_HOSTS": ["*"]}),
+    ("W007", {"SESSION_ENGINE": "django.contrib.sessions.backends.signed_cookies"}),
+    ("W008", {"SESSION_COOKIE_SECURE": False}),
+    ("W009", {"SECURE_PROXY_SSL_HEADER": ("HTTP_X_FORWARDED_PROTO", "https")}),
+    ("W010", {"EMAIL_BACKEND": SMTP, "EMAIL_TIMEOUT": None}),
+    ("W010", {"MAILERS": {"default": {"BACKEND": SMTP}}}),
+    ("W011", {"EMAIL_BACKEND": CONSOLE}),
+    ("W011", {"ANYMAIL": {"DEBUG_API_REQUESTS": True}}),
+    ("W013", {"ROOT_URLCONF": "django.contrib.auth.urls"}),
+    ("W014", {"PASSWORD_RESET_TIMEOUT": 600}),
+]
+
+
+@pytest.fixture
+def production(settings):
+    """A host that does everything right."""
+    settings.DEBUG = False
+    settings.PASSWORD_RESET_BASE_URL = "https://www.example.com"
+    settings.TASKS = {**TASKS, "immediate": settings.TASKS["default"]}
+    settings.ALLOWED_HOSTS = ["www.example.com"]
+    settings.SESSION_COOKIE_SECURE = settings.CSRF_COOKIE_SECURE = True
+    settings.EMAIL_BACKEND, settings.EMAIL_TIMEOUT = SMTP, 10
+    yield settings
+    clear_url_caches()
+
+
+def ours(databases=None, tags=None):
+    """Return the ids of this app's findings, without the prefix."""
+    return {
+        message.id.removeprefix("password_reset.")
+        for message in run_checks(databases=databases, tags=tags)
+        if message.id.startswith("password_reset.")
+    }
+
+
+def test_a_careful_production_hears_nothing(production):
+    assert ours() == set()
+
+
+@pytest.mark.parametrize(("found", "changes"), CARELESS)
+def test_a_careless_setting_is_named(production, found, changes):
+    for name, value in changes.items():
+        setattr(production, name, value)
+    clear_url_caches()
+    assert found in ours()
+
+
+@pytest.mark.parametrize("changes", [changes for found, changes in CARELESS if found in {"W001", "W004", "W011"}])
+def test_what_is_right_in_development_is_not_complained_about_there(production, changes):
+    production.DEBUG = True
+    for name, value in changes.items():
+        setattr(production, name, value)
+    assert ours() == set()
+
+
+def test_every_finding_has_a_sentence_and_a_way_out(production):
+    production.PASSWORD_RESET_BASE_URL = ""
+    message = next(one for one in run_checks() if one.id == "password_reset.E001")
+    assert message.msg.endswith(".")
+    assert message.hint
+
+
+def test_a_wrong_value_is_reported_by_its_setting(production):
+    production.PASSWORD_RESET_CONFIRM_RATE_PER_IP = "often"
+    assert any("PASSWORD_RESET_CONFIRM_RATE_PER_IP" in one.msg for one in run_checks())
+
+
+@pytest.mark.django_db
+@pytest.mark.sqlite
+def test_requests_that_nobody_works_on_are_reported(production):
+    row = PasswordResetRequest.objects.create(email="ada@example.com")
+    assert ours(databases=["default"]) == set()
+    PasswordResetRequest.objects.filter(pk=row.pk).update(created_at=timezone.now() - timedelta(minutes=6))
+    assert ours(databases=["default"]) == {"W003"}
+
+
+@pytest.mark.django_db
+def test_a_look_up_without_an_index_is_reported(production):
+    with connection.cursor() as cursor:
+        cursor.execute("DROP INDEX users_upper_email")
+    assert ours(databases=["default"]) == {"W012"}
+
+
+@pytest.mark.django_db
+def test_a_host_with_a_finder_of_its_own_needs_no_such_index(production):
+    production.PASSWORD_RESET_USER_FINDER = "password_reset.tasks.find_users"
+    with connection.cursor() as cursor:
+        cursor.execute("DROP INDEX users_upper_email")
+    assert ours(databases=["default"]) == set()
+
+
+def test_a_user_model_without_is_active_is_refused(production):
+    production.AUTH_USER_MODEL = "auth.Group"
+    assert ours(tags=["security"]) == {"E004"}
+
+
+def test_the_old_package_of_the_same_name_is_reported(production, tmp_path, monkeypatch):
+    folder = tmp_path / "django_password_reset-2.0.dist-info"
+    folder.mkdir()
+    (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: django-password-reset\nVersion: 2.0\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert importlib.metadata.version("django-password-reset") == "2.0"
+    assert "E005" in ours()
+
+
+def test_a_host_that_includes_us_last_keeps_our_links(production):
+    production.ROOT_URLCONF = type("urls", (), {"urlpatterns": BESIDE})
+    clear_url_caches()
+    assert ours() == {"W013"}
+
+
+BESIDE = [path("old/", include("django.contrib.auth.urls")), path("", include(our_urls))]
