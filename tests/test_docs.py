@@ -1,0 +1,39 @@
+"""The documents name everything that a host can set, hear or run."""
+
+import inspect
+import re
+from pathlib import Path
+
+import pytest
+
+from password_reset import checks, signals
+from password_reset.conf import Settings
+
+DOCS = Path(__file__).parent.parent / "docs"
+SETTINGS = [name.upper() for name, value in vars(Settings).items() if isinstance(value, property)]
+CHECK_IDS = re.findall(
+    r'id="password_reset\.(\w+)"',
+    "".join(map(inspect.getsource, (checks.sending, checks.limits, checks.site, checks.accounts))),
+)
+SIGNALS = [name for name, value in vars(signals).items() if isinstance(value, signals.Signal)]
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_every_setting_has_a_row(name):
+    assert f"| `{name}` |" in (DOCS / "settings.md").read_text()
+
+
+@pytest.mark.parametrize("check_id", CHECK_IDS)
+def test_every_check_has_a_row(check_id):
+    assert f"| `{check_id}` " in (DOCS / "settings.md").read_text()
+
+
+@pytest.mark.parametrize("name", SIGNALS)
+def test_every_signal_is_documented(name):
+    assert f"`{name}`" in (DOCS / "integrating.md").read_text()
+
+
+@pytest.mark.parametrize("page", sorted(DOCS.glob("*.md")), ids=lambda page: page.name)
+def test_every_link_between_the_documents_leads_somewhere(page):
+    for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text()):
+        assert (page.parent / target).exists(), target
