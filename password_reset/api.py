@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import logging
 from dataclasses import asdict
+from http import HTTPStatus
 from typing import Any
 
-from django.core.exceptions import RequestDataTooBig, ValidationError
+from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.http import HttpRequest, HttpResponseBase, JsonResponse
 from django.http.request import UnreadablePostError
@@ -19,6 +20,7 @@ from django.views.generic import View
 
 from . import metrics, ratelimit, services
 from .conf import conf
+from .durations import in_words, rounded_up
 from .forms import MailboxField
 from .visitors import visitor_of
 
@@ -26,6 +28,8 @@ logger = logging.getLogger("password_reset")
 
 #: The largest body in bytes: three short texts, each character escaped, fit many times over.
 BODY_LIMIT = 64 * 1024
+#: Codes of requests that no rule of the flow has seen; in the metric they are one status.
+MALFORMED = {"invalid_request", "unsupported_media_type"}
 TOKEN_PROBLEMS = {"invalid": ("token_invalid", 404), "expired": ("token_expired", 410), "used": ("token_used", 410)}
 
 
@@ -38,18 +42,12 @@ class Problem(Exception):
 
     def response(self) -> JsonResponse:
         """Return the problem as ``application/problem+json``."""
-        body = {"type": "about:blank", "title": self.title(), "status": self.status, "code": self.code}
-        response = JsonResponse(
-            {**body, "detail": self.detail, **self.members}, status=self.status, content_type="application/problem+json"
-        )
+        title = HTTPStatus(self.status).phrase  # as RFC 9457 asks of about:blank
+        body = {"type": "about:blank", "title": title, "status": self.status, "code": self.code, "detail": self.detail}
+        response = JsonResponse(body | self.members, status=self.status, content_type="application/problem+json")
         if "retry_after" in self.members:
             response["Retry-After"] = str(self.members["retry_after"])
         return response
-
-    def title(self) -> str:
-        """Return the status in words, as RFC 9457 asks of ``about:blank``."""
-        phrase: str = JsonResponse({}, status=self.status).reason_phrase
-        return phrase
 
 
 @method_decorator(csrf_exempt, name="dispatch")
@@ -63,6 +61,7 @@ class Endpoint(View):
         try:
             response = self.answer(request)
         except Problem as problem:
+            self.count(problem.code)
             response = problem.response()
         response["Cache-Control"] = "no-store"
         return response
@@ -78,22 +77,17 @@ class Endpoint(View):
         except services.TokenError as error:
             raise Problem(*TOKEN_PROBLEMS[error.reason], _token_detail(error.reason)) from error
         except ratelimit.RateLimited as limited:
-            self.count("rate_limited")
-            detail = _("Too many attempts. Try again later.")
-            raise Problem("rate_limited", 429, detail, retry_after=limited.retry_after) from limited
-        except ratelimit.CounterUnavailable as error:
-            raise unavailable() from error
+            raise too_many(limited.retry_after) from limited
         except services.DEPENDENCY_DOWN as error:
-            metrics.database_errors_total.inc()
-            logger.exception("The database of password reset cannot be reached")
+            services.note_outage(error)
             raise unavailable() from error
 
     def post(self, request: HttpRequest, body: dict[str, Any]) -> JsonResponse:
         """Do the work of this endpoint."""
         raise NotImplementedError
 
-    def count(self, status: str) -> None:
-        """Count an answer; only requests for a link are."""
+    def count(self, code: str) -> None:
+        """Count a problem; only requests for a link are."""
 
     def not_allowed(self) -> JsonResponse:
         """Name the one method that works."""
@@ -119,12 +113,11 @@ class RequestEndpoint(Endpoint):
         try:
             email: str = MailboxField().clean(text_of(body, "email"))
         except ValidationError as error:
-            self.count("invalid")
             raise invalid(" ".join(error.messages)) from error
         return email
 
-    def count(self, status: str) -> None:
-        metrics.requests_total.labels(status=status).inc()
+    def count(self, code: str) -> None:
+        metrics.requests_total.labels(status="invalid" if code in MALFORMED else code).inc()
 
 
 class VerifyEndpoint(Endpoint):
@@ -174,7 +167,7 @@ def body_of(request: HttpRequest) -> dict[str, Any]:
         if len(raw) > BODY_LIMIT:
             raise invalid(_("The body is too large."))
         body = json.loads(raw.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_refuse)
-    except (ValueError, RecursionError, RequestDataTooBig, UnreadablePostError) as error:
+    except (ValueError, RecursionError, UnreadablePostError) as error:
         raise invalid(_("The body is not valid JSON.")) from error
     if not isinstance(body, dict):
         raise invalid(_("The body is not a JSON object."))
@@ -193,6 +186,12 @@ def text_of(body: dict[str, Any], name: str) -> str:
 def invalid(detail: str) -> Problem:
     """Return the problem of a request that is not well formed."""
     return Problem("invalid_request", 400, detail)
+
+
+def too_many(retry_after: int) -> Problem:
+    """Return the problem of a limit that is reached, and say when to come back."""
+    detail = _("Too many attempts. Try again in %(wait)s.") % {"wait": in_words(rounded_up(retry_after))}
+    return Problem("rate_limited", 429, detail, retry_after=retry_after)
 
 
 def unavailable() -> Problem:

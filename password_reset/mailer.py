@@ -1,11 +1,10 @@
-"""The two mails: what they say, in which language, and why one could not be sent."""
+"""The two mails: what they say, to whom, and in which language."""
 
 from __future__ import annotations
 
 import re
 from datetime import datetime
 from email.utils import make_msgid, parseaddr
-from smtplib import SMTPRecipientsRefused, SMTPResponseException
 from typing import Any
 
 from django.conf import settings
@@ -14,7 +13,9 @@ from django.core.mail import EmailMultiAlternatives
 from django.template.loader import render_to_string
 from django.urls import get_script_prefix, reverse
 from django.utils import translation
+from django.utils.encoding import punycode
 
+from . import transport
 from .conf import conf
 from .models import OutboxRow, PasswordResetNotice, PasswordResetRequest, stored_email
 from .visitors import browser_in_words, printable
@@ -75,28 +76,6 @@ def greeting_name(user: AbstractBaseUser) -> str:
     return "" if LINK_LIKE.search(name) or len(name) > NAME_LENGTH else name
 
 
-def error_code(error: BaseException) -> str:
-    """Return what a row may hold of a failure: its kind and the server's code, never its text."""
-    code = _smtp_code(error)
-    return f"{type(error).__name__} {code}".strip()[:64]
-
-
-def is_permanent(error: BaseException) -> bool:
-    """Tell whether the address itself is refused, so that no later attempt can succeed.
-
-    A 5xx with an enhanced code 5.7 is a policy, such as a relay that is not yet allowed (RFC 3463): that heals.
-    """
-    if isinstance(error, SMTPRecipientsRefused):
-        return all(500 <= code < 600 and b"5.7." not in text for code, text in error.recipients.values())
-    return isinstance(error, ValueError | UnicodeError) or type(error).__name__ == "AnymailRecipientsRefused"
-
-
-def _smtp_code(error: BaseException) -> str:
-    if isinstance(error, SMTPRecipientsRefused):
-        return " ".join(sorted({str(code) for code, _ in error.recipients.values()}))
-    return str(error.smtp_code) if isinstance(error, SMTPResponseException) else ""
-
-
 def _context(row: OutboxRow, user: AbstractBaseUser) -> dict[str, Any]:
     return {
         "app_name": conf.app_name,
@@ -115,17 +94,21 @@ def _url(name: str) -> str:
     return f"{conf.base_url}/{reverse(name).removeprefix(get_script_prefix())}"
 
 
+def _own_domain() -> str:
+    return punycode(parseaddr(conf.from_email)[1].rpartition("@")[2]) or "localhost"
+
+
 def _send(name: str, to: str, context: dict[str, Any]) -> str:
+    transport.check_address(to)
     subject, text, html = (
         render_to_string(f"password_reset/mail/{name}{end}", context) for end in ("_subject.txt", ".txt", ".html")
     )
-    domain = parseaddr(conf.from_email)[1].rpartition("@")[2] or "localhost"
-    message_id = make_msgid(domain=domain)
+    message_id = make_msgid(domain=_own_domain())
     message = EmailMultiAlternatives(
         " ".join(subject.split()), text, conf.from_email, [to], headers={**HEADERS, "Message-ID": message_id}
     )
     message.attach_alternative(html, "text/html")
-    message.send()
+    transport.send(message)
     # Amazon and SendGrid give the message an ID of their own.
     status = getattr(message, "anymail_status", None)
     return str(getattr(status, "message_id", None) or message_id)

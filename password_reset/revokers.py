@@ -23,13 +23,24 @@ logger = logging.getLogger("password_reset")
 Revoker = Callable[[AbstractBaseUser], int]
 
 
+class RevocationFailed(Exception):
+    """A revoker could not do its work, so the reset is rolled back."""
+
+
 def revoke_all(user: AbstractBaseUser) -> int:
     """Run every revoker inside the reset's transaction and return how much was ended.
 
-    An exception of any of them rolls the reset back: a password that is changed while a stolen API token
-    lives on would be a false promise.
+    Raises ``RevocationFailed`` when one of them does not succeed, which rolls the reset back: a password that is
+    changed while a stolen API token lives on would be a false promise.
     """
-    return sum(revoke(user) for revoke in revokers())
+    ended = 0
+    for revoke in revokers():
+        try:
+            ended += revoke(user)
+        except Exception as error:
+            logger.exception("A revoker failed, so a password reset was rolled back")
+            raise RevocationFailed from error
+    return ended
 
 
 def revokers() -> Iterator[Revoker]:

@@ -37,15 +37,19 @@ from .models import (
     stored_email,
 )
 from .purge import PurgeResult, purge
+from .ratelimit import CounterUnavailable
+from .revokers import RevocationFailed
 from .signals import reset_completed, reset_rejected, reset_requested
 
 __all__ = [
     "Backlog",
     "PurgeResult",
     "ResetResult",
+    "RevocationFailed",
     "TokenError",
     "backlog",
     "find_token",
+    "note_outage",
     "note_rejection",
     "process_due",
     "purge",
@@ -55,8 +59,9 @@ __all__ = [
 
 logger = logging.getLogger("password_reset")
 
-#: What the database raises when it cannot be reached: the doors answer 503 and ask to come back in so many seconds.
-DEPENDENCY_DOWN = (OperationalError, InterfaceError)
+#: Something that the flow needs is down: the doors answer 503 and ask to come back in so many seconds.
+DATABASE_DOWN = (OperationalError, InterfaceError)
+DEPENDENCY_DOWN = (*DATABASE_DOWN, CounterUnavailable, RevocationFailed)
 RETRY_AFTER = 60
 
 
@@ -133,7 +138,8 @@ def reset_password(raw: object, new_password: str, *, ip_address: str | None, us
     """Spend a token and set a password, exactly once.
 
     Raises ``TokenError``, or ``ValidationError`` for a password that the site's validators refuse; a refused
-    password leaves the link usable.
+    password leaves the link usable. Raises ``RevocationFailed`` when what the reset should end could not be ended;
+    then the link stays usable too.
     """
     with metrics.timed("reset"):
         try:
@@ -158,22 +164,23 @@ def note_rejection(raw: object, reason: str, ip_address: str | None) -> None:
     logger.warning("Invalid reset token attempt", extra={"token": tokens.mask(raw), "ip": ip_address, "reason": reason})
 
 
-def process_due(limit: int = 100) -> int:
+def note_outage(error: Exception) -> None:
+    """Log and count that the database cannot be reached; the other outages are logged where they happen."""
+    if isinstance(error, DATABASE_DOWN):
+        metrics.database_errors_total.inc()
+        logger.error("The database of password reset cannot be reached: %s", type(error).__name__)
+
+
+def process_due(limit: int = 100, *, stopped: Callable[[], bool] = lambda: False) -> int:
     """Work on what is due, oldest first, in this process; return how many rows were claimed.
 
-    For Celery beat, cron, or anything that can call a function: the safety net of every queue.
+    For Celery beat, cron, or anything that can call a function: the safety net of every queue. ``stopped`` is asked
+    before each row; while no mail can leave, one row is tried and the others keep their attempts.
     """
     if not conf.enabled:
         return 0
     tasks.settle_exhausted()
-    claimed = 0
-    for outbox, process in (
-        (PasswordResetRequest.objects, tasks.process_request),
-        (PasswordResetNotice.objects, tasks.process_notice),
-    ):
-        due = outbox.due().order_by("next_attempt_at", "pk").values_list("pk", flat=True)
-        claimed += sum(process(pk) for pk in list(due[: limit - claimed]))
-    return claimed
+    return tasks.work_off(limit, stopped)
 
 
 def backlog() -> Backlog:
@@ -285,7 +292,8 @@ def _backlog_of(rows: OutboxQuerySet[Any]) -> Backlog:
 
 
 def _after_commit(row: models.Model, callback: Callable[[], object]) -> None:
-    transaction.on_commit(callback, using=row._state.db, robust=True)
+    # A function of its own: of a callback that failed Django logs the __qualname__, which a partial has not.
+    transaction.on_commit(lambda: callback(), using=row._state.db, robust=True)  # noqa: PLW0108
 
 
 @contextmanager

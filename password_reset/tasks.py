@@ -19,7 +19,7 @@ from django.db.models import F
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 
-from . import mailer, metrics, tokens
+from . import mailer, metrics, tokens, transport
 from .conf import conf
 from .logging import redact
 from .models import (
@@ -39,6 +39,10 @@ else:
     from django_tasks import DEFAULT_TASK_BACKEND_ALIAS, DEFAULT_TASK_QUEUE_NAME, task, task_backends
 
 logger = logging.getLogger("password_reset")
+
+#: Rows that one bell works off: enough to spare most of a burst its own connection and log-in, few enough that a worker
+#: which is asked to stop soon does.
+BURST = 10
 
 DEFAULT_QUEUE: str = DEFAULT_TASK_QUEUE_NAME
 
@@ -67,13 +71,13 @@ def _bell(function: Callable[[int], None]) -> Task[[int], None]:
 @_bell
 def deliver_request(request_id: int) -> None:
     """Send the links that a request asks for. A number is all that a queue ever sees."""
-    process_request(request_id)
+    _answer(process_request, request_id)
 
 
 @_bell
 def deliver_notice(notice_id: int) -> None:
     """Send the mail that tells an owner of a changed password."""
-    process_notice(notice_id)
+    _answer(process_notice, notice_id)
 
 
 def ring(bell: Task[[int], None], pk: int) -> None:
@@ -110,11 +114,40 @@ def process_notice(pk: int) -> bool:
     return _process(PasswordResetNotice.objects.all(), pk, _mail_notice)
 
 
+def work_off(limit: int, stopped: Callable[[], bool] = lambda: False) -> int:
+    """Work on what is due, oldest first, over one connection; return how many rows were claimed.
+
+    Ends before the limit when no mail can leave at present: each row would only wait for the same time-out.
+    """
+    claimed = 0
+    with transport.connection() as line:
+        for outbox, process in (
+            (PasswordResetRequest.objects, process_request),
+            (PasswordResetNotice.objects, process_notice),
+        ):
+            due = outbox.due().order_by("next_attempt_at", "pk").values_list("pk", flat=True)
+            for pk in list(due[: limit - claimed]):
+                if line.down or stopped():
+                    return claimed
+                claimed += process(pk)
+    return claimed
+
+
 def settle_exhausted() -> None:
     """Give up the rows whose last attempt ended in a crash."""
     for outbox in (PasswordResetRequest.objects, PasswordResetNotice.objects):
         for row in outbox.exhausted():
+            metrics.email_failures_total.inc()
             _give_up(row, "crashed")
+
+
+def _answer(process: Callable[[int], bool], pk: int) -> None:
+    """Do what a bell rings for and, in a worker, some of what waits beside it while the connection is open."""
+    with transport.connection() as line:
+        process(pk)
+        alias = conf.task_backend
+        if alias is not None and not is_immediate(alias) and not line.down:
+            work_off(BURST)
 
 
 def _process(outbox: OutboxQuerySet[Any], pk: int, send: Callable[[Any], list[Exception]]) -> bool:
@@ -132,17 +165,18 @@ def _process(outbox: OutboxQuerySet[Any], pk: int, send: Callable[[Any], list[Ex
 
 
 def _settle(row: OutboxRow, errors: list[Exception]) -> None:
-    lasting = [error for error in errors if not mailer.is_permanent(error)]
+    lasting = [error for error in errors if not transport.is_permanent(error)]
     if not errors:
         row.settle()
     elif not lasting or row.is_last_attempt:
-        _give_up(row, mailer.error_code(errors[0]))
+        _give_up(row, transport.error_code(errors[0]))
     else:
-        row.postpone(mailer.error_code(lasting[0]))
+        row.postpone(transport.error_code(lasting[0]))
 
 
 def _give_up(row: OutboxRow, reason: str) -> None:
-    row.give_up(reason)
+    if not row.give_up(reason):
+        return
     reset_mail_failed.send_robust(sender=type(row), row=row, reason=reason)
     logger.error("Password reset mail given up", extra={"outbox": row._meta.db_table, "row": row.pk, "reason": reason})
 
@@ -157,6 +191,9 @@ def _mail_links(row: PasswordResetRequest) -> list[Exception]:
         return [_record(error)]
     for user in waiting:
         try:
+            # Before each mail: where many share an address, or a server is slow, the row stays this worker's.
+            if not row.renew_lease():
+                break
             _mail_link(row, user)
         except Exception as error:
             errors.append(_record(error))
@@ -181,7 +218,6 @@ def _mail_link(row: PasswordResetRequest, user: AbstractBaseUser) -> None:
     token.sent_at = timezone.now()
     token.save(update_fields=["message_id", "sent_at"])
     PasswordResetRequest.objects.filter(pk=row.pk).update(mails_sent=F("mails_sent") + 1)
-    row.renew_lease()
 
 
 def _mail_notice(row: PasswordResetNotice) -> list[Exception]:
@@ -200,7 +236,7 @@ def _record(error: Exception) -> Exception:
     else:
         metrics.email_failures_total.inc()
     trace = redact("".join(traceback.format_exception(error)))
-    logger.warning("Password reset mail failed: %s\n%s", mailer.error_code(error), trace)
+    logger.warning("Password reset mail failed: %s\n%s", transport.error_code(error), trace)
     return error
 
 

@@ -99,13 +99,10 @@ class FlowView(View):
             return super().dispatch(request, *args, **kwargs)
         except ratelimit.RateLimited as limited:
             return self.rate_limited(limited)
-        except ratelimit.CounterUnavailable:
-            return self.unavailable()
         except services.TokenError as error:
             return self.dead_link(error)
-        except services.DEPENDENCY_DOWN:
-            metrics.database_errors_total.inc()
-            logger.exception("The database of password reset cannot be reached")
+        except services.DEPENDENCY_DOWN as error:
+            services.note_outage(error)
             return self.unavailable()
 
     def rate_limited(self, limited: ratelimit.RateLimited) -> HttpResponse:

@@ -1,0 +1,188 @@
+"""How a mail leaves: one connection for a burst of mails, and what a failure means."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from email.errors import HeaderParseError
+from email.headerregistry import AddressHeader
+from smtplib import (
+    SMTPDataError,
+    SMTPRecipientsRefused,
+    SMTPResponseException,
+    SMTPSenderRefused,
+    SMTPServerDisconnected,
+)
+from typing import TYPE_CHECKING, Any
+
+import django
+from django.core import mail
+from django.core.mail import EmailMessage
+from django.core.mail.backends.smtp import EmailBackend as SmtpBackend
+
+if TYPE_CHECKING or django.VERSION >= (6, 1):
+    from django.core.mail import mailers
+
+#: RFC 3463: a full mailbox, a mail system that is full or closed, a policy such as a relay not yet allowed. These heal.
+HEALING = re.compile(rb"5\.(?:2\.2|3\.\d+|7\.\d+)\b")
+#: RFC 5321: the server is about to hang up.
+CLOSING = 421
+#: HTTP answers that speak of the account or the service, and so of every mail.
+REFUSES_ALL = frozenset({401, 403, 408, 429})
+ABOUT_ONE_MAIL = (SMTPRecipientsRefused, SMTPSenderRefused, SMTPDataError)
+
+
+class Undeliverable(ValueError):
+    """The address on file cannot stand in a mail at all."""
+
+
+class Line:
+    """A connection to the mail provider, kept for the next mail until one fails."""
+
+    def __init__(self) -> None:
+        self._backend: Any = None
+        #: Whether the last mail's failure says that no mail can leave at present.
+        self.down = False
+
+    def send(self, message: EmailMessage) -> None:
+        """Send a message. Raises what the mail back end raises."""
+        kept = self._backend is not None
+        try:
+            self._open().send_messages([message])
+        except Exception as error:
+            self.close()
+            # A server hangs up on a connection that is old or has carried its share: no verdict on the mail.
+            if not kept or not _hung_up(error):
+                self.down = is_outage(error)
+                raise
+            self.send(message)
+        else:
+            self.down = False
+
+    def close(self) -> None:
+        """Hang up. A failure of that must not make a mail that has left look like one that has not."""
+        backend, self._backend = self._backend, None
+        if backend is not None:
+            with suppress(Exception):
+                backend.close()
+
+    def _open(self) -> Any:
+        if self._backend is None:
+            self._backend = _new_backend()
+            self._backend.open()
+        return self._backend
+
+
+_line: ContextVar[Line | None] = ContextVar("password_reset_line", default=None)
+
+
+@contextmanager
+def connection() -> Iterator[Line]:
+    """Send the mails of the block over one connection; an outer block's, where there is one."""
+    outer = _line.get()
+    if outer is not None:
+        yield outer
+        return
+    line = Line()
+    reset = _line.set(line)
+    try:
+        yield line
+    finally:
+        _line.reset(reset)
+        line.close()
+
+
+def send(message: EmailMessage) -> None:
+    """Send one message over the open connection, else over one of its own. Raises what the mail back end raises."""
+    with connection() as line:
+        line.send(message)
+
+
+def check_address(address: str) -> None:
+    """Raise ``Undeliverable`` for a stored address that would be several, a header of its own, or a wrong one.
+
+    Django 5.2 turns a non-ASCII local part into another address, which nobody owns; Django 6 raises.
+    """
+    try:
+        (mailbox,) = AddressHeader.value_parser(address).all_mailboxes
+        same = str(mailbox.addr_spec).replace('"', "") == address.replace('"', "")
+    except (HeaderParseError, IndexError, ValueError):
+        same = False
+    if not same or not mailbox.domain or not address.isprintable():
+        raise Undeliverable("The address on file is not one mail address.")
+    if not mailbox.local_part.isascii() and isinstance(_new_backend(), SmtpBackend):
+        raise Undeliverable("The address on file needs SMTPUTF8, which Django does not speak.")
+
+
+def error_code(error: BaseException) -> str:
+    """Return what a row may hold of a failure: its kind and the server's code, never its text."""
+    return f"{_kind(error)} {_code(error)}".strip()[:64]
+
+
+def is_permanent(error: BaseException) -> bool:
+    """Tell whether the address itself is refused, so that no later attempt can succeed."""
+    if isinstance(error, SMTPRecipientsRefused):
+        return all(500 <= code < 600 and not HEALING.match(text) for code, text in error.recipients.values())
+    if _http_status(error) == 400:
+        return _names_the_recipient(error)
+    return isinstance(error, Undeliverable) or type(error).__name__ == "AnymailRecipientsRefused"
+
+
+def is_outage(error: BaseException) -> bool:
+    """Tell whether the failure is of the provider or of our log-in there, so that no mail can leave at present."""
+    status = _http_status(error)
+    if status:
+        return status in REFUSES_ALL or status >= 500
+    if isinstance(error, ABOUT_ONE_MAIL):
+        return CLOSING in _smtp_codes(error)
+    return isinstance(error, OSError) or type(error).__name__ == "AnymailAPIError"
+
+
+def _new_backend() -> Any:
+    # What `message.send()` does, on either side of the change from EMAIL_BACKEND to MAILERS.
+    return mailers.default if django.VERSION >= (6, 1) else mail.get_connection()
+
+
+def _hung_up(error: BaseException) -> bool:
+    return isinstance(error, ConnectionError | SMTPServerDisconnected) or CLOSING in _smtp_codes(error)
+
+
+def _smtp_codes(error: BaseException) -> set[int]:
+    if isinstance(error, SMTPRecipientsRefused):
+        return {code for code, _ in error.recipients.values()}
+    return {error.smtp_code} if isinstance(error, SMTPResponseException) else set()
+
+
+def _http_status(error: BaseException) -> int | None:
+    """Return the status of a web API's refusal, from anymail's exceptions or from boto3's behind them."""
+    status = getattr(error, "status_code", None) or _of_amazon(error, "ResponseMetadata", "HTTPStatusCode")
+    return status if isinstance(status, int) else None
+
+
+def _of_amazon(error: BaseException, *path: str) -> Any:
+    found = getattr(error.__cause__, "response", None)
+    for name in path:
+        found = found.get(name) if isinstance(found, dict) else None
+    return found
+
+
+def _names_the_recipient(error: BaseException) -> bool:
+    """SendGrid names the field that it refuses: a recipient stands in ``personalizations``."""
+    with suppress(Exception):
+        faults = vars(error)["response"].json()["errors"]
+        return all(str(fault["field"]).startswith("personalizations") for fault in faults)
+    return False
+
+
+def _kind(error: BaseException) -> str:
+    # anymail wraps what went wrong on the way; the inner name says more.
+    wraps = type(error).__name__.startswith("Anymail") and error.__cause__ is not None
+    return type(error.__cause__ if wraps else error).__name__
+
+
+def _code(error: BaseException) -> str:
+    codes = sorted(_smtp_codes(error))
+    status = _http_status(error)
+    return " ".join(map(str, codes or ([status] if status else [])))
