@@ -11,7 +11,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.retry import Retry
 
-from .env import POSTGRESQL
+from .rules import POSTGRESQL
 from .variables import Values
 
 #: Seconds. A mail server that says nothing must not hold a worker for ever.

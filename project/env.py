@@ -8,26 +8,16 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import environ
 
 from . import variables as kind
+from .rules import DEVELOPMENT_SECRET, LOOPBACK, contradictions, deployed, remarks
 from .variables import Values, Variable
-
-POSTGRESQL = "django.db.backends.postgresql"
-DEVELOPMENT_SECRET = "development only: anybody can read this in the public source code"  # noqa: S105
-PLACEHOLDERS = ("change-me", "changeme", "your-", "example", "secret-here", "development only")
-LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
-
-
-def deployed(values: Values) -> bool:
-    """Tell whether strangers reach this site."""
-    return bool(values["ENVIRONMENT"] != "development")
 
 
 def _by(provider: str) -> Any:
@@ -114,11 +104,11 @@ def read(source: Mapping[str, str] = os.environ) -> Environment:
     for variable in VARIABLES:
         if not given[variable.name] and variable.needed(result.values):
             result.add(Problem(variable.name, "is missing"))
-    for problem in _contradictions(result.values, given):
-        result.add(problem)
+    for name, fault in contradictions(result.values, given):
+        result.add(Problem(name, fault))
     order = list(BY_NAME)
     result.problems.sort(key=lambda problem: order.index(problem.name))
-    result.remarks += _remarks(result.values)
+    result.remarks += remarks(result.values)
     return result
 
 
@@ -149,54 +139,6 @@ def _fill_in(values: dict[str, Any], given: Mapping[str, bool]) -> None:
     values["SMTP_PORT"] = values["SMTP_PORT"] or (465 if values["SMTP_SECURE"] else 587)
     values["SMTP_FROM_NAME"] = values["SMTP_FROM_NAME"] or values["APP_NAME"]
     values["LOG_FORMAT"] = values["LOG_FORMAT"] or ("json" if deployed(values) else "pretty")
-
-
-def _contradictions(values: Values, given: Mapping[str, bool]) -> Iterator[Problem]:
-    if values["DATABASE_POOL_MIN"] > values["DATABASE_POOL_MAX"]:
-        yield Problem("DATABASE_POOL_MIN", "must not be greater than DATABASE_POOL_MAX")
-    if values["DATABASE_SSL_CA"] and not Path(values["DATABASE_SSL_CA"]).is_file():
-        yield Problem("DATABASE_SSL_CA", "must be the path of a file that can be read here")
-    if bool(values["SMTP_USER"]) != bool(values["SMTP_PASSWORD"]):
-        yield Problem("SMTP_PASSWORD" if values["SMTP_USER"] else "SMTP_USER", "is missing: the two go together")
-    if given["AWS_ACCESS_KEY_ID"] != given["AWS_SECRET_ACCESS_KEY"]:
-        missing = "AWS_SECRET_ACCESS_KEY" if given["AWS_ACCESS_KEY_ID"] else "AWS_ACCESS_KEY_ID"
-        yield Problem(missing, "is missing: the two go together, or neither is given and the instance's role is used")
-    yield from _about_redis(values, given)
-    if deployed(values):
-        yield from _in_the_open(values)
-
-
-def _about_redis(values: Values, given: Mapping[str, bool]) -> Iterator[Problem]:
-    parts = urlsplit(values["REDIS_URL"])
-    if given["REDIS_DB"] and parts.scheme != "unix" and parts.path.strip("/") not in {"", str(values["REDIS_DB"])}:
-        yield Problem("REDIS_DB", "names another database than REDIS_URL does")
-    if given["REDIS_PASSWORD"] and parts.password:
-        yield Problem("REDIS_PASSWORD", "stands in REDIS_URL too: keep one of them")
-
-
-def _in_the_open(values: Values) -> Iterator[Problem]:
-    for name in ("API_URL", "WEB_URL"):
-        if not values[name].startswith("https://"):
-            yield Problem(name, "must begin with https:// where strangers reach the site")
-    if values["DATABASE_URL"]["ENGINE"] != POSTGRESQL:
-        yield Problem("DATABASE_URL", "must be a PostgreSQL database where strangers reach the site")
-    if values["EMAIL_PROVIDER"] == "console":
-        yield Problem("EMAIL_PROVIDER", "must send mail: the console shows links to whoever reads the log")
-    if kind.one_of(values["SESSION_SECRET"], PLACEHOLDERS):
-        yield Problem("SESSION_SECRET", "is a placeholder, not a secret")
-    if values["METRICS_TOKEN"] and kind.one_of(values["METRICS_TOKEN"], PLACEHOLDERS):
-        yield Problem("METRICS_TOKEN", "is a placeholder, not a secret")
-
-
-def _remarks(values: Values) -> Iterator[str]:
-    if not deployed(values):
-        return
-    if values["DATABASE_SSL"] is False:
-        yield "DATABASE_SSL=false: passwords cross the network in clear unless the database is on this machine."
-    if not values["TRUSTED_PROXIES"]:
-        yield "TRUSTED_PROXIES is empty: behind a proxy all visitors would share one limit of requests."
-    if not values["METRICS_TOKEN"]:
-        yield "METRICS_TOKEN is empty: /metrics answers on this machine only."
 
 
 def main(arguments: list[str]) -> int:

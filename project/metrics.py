@@ -18,7 +18,7 @@ from password_reset import metrics
 from password_reset.services import backlog
 
 from .bounded import Question
-from .env import LOOPBACK
+from .rules import LOOPBACK
 from .seats import DIRECTORY
 
 FORWARDED = ("HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED", "HTTP_X_REAL_IP", "HTTP_VIA")

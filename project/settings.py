@@ -13,6 +13,8 @@ from django.utils.translation import gettext_lazy as _
 
 from . import env, logs, seats
 from .backing import cache, database, mail
+from .rules import POSTGRESQL
+from .rules import deployed as is_deployed
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -20,7 +22,7 @@ environment = env.read()
 if environment.problems:
     raise ImproperlyConfigured("\n".join(["The environment has problems:", *map(str, environment.problems)]))
 values = environment.values
-deployed = env.deployed(values)
+deployed = is_deployed(values)
 # Before any app is imported: a metric belongs to its process from the moment it is made.
 seats.share_between_processes(values)
 
@@ -85,7 +87,7 @@ CACHES = {"default": cache(values)}
 RATELIMIT_USE_CACHE = "default"
 # The queue lives in the database, so with PostgreSQL a worker (`manage.py db_worker`) sends the mails; a development
 # SQLite has no worker, and there the request sends its own.
-QUEUED = DATABASES["default"]["ENGINE"] == env.POSTGRESQL
+QUEUED = DATABASES["default"]["ENGINE"] == POSTGRESQL
 TASKS = {
     "default": {
         "BACKEND": "django_tasks_db.DatabaseBackend"
@@ -118,6 +120,8 @@ AUTH_PASSWORD_VALIDATORS: list[dict[str, Any]] = [
 SECURE_SSL_REDIRECT = SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = deployed
 SECURE_HSTS_SECONDS = 365 * 24 * 60 * 60 if deployed else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = deployed
+# Browsers' preload lists bind every other site of the domain, and for years: its owner's decision, not ours.
+SILENCED_SYSTEM_CHECKS = ["security.W021"]
 # A header that anybody can send, so believed only where a proxy stands in front and overwrites it.
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if values["TRUSTED_PROXIES"] else None
 CSRF_TRUSTED_ORIGINS = sorted({values["WEB_URL"], values["API_URL"]})
