@@ -64,8 +64,7 @@ def count_attempt(ip_address: str | None) -> None:
 
 def address_retry_after(email: str) -> int | None:
     """Return the seconds until an address may be asked for again; ``None`` when it may now. Counts nothing."""
-    waits = [_wait(Scope.REQUEST_EMAIL, address_key(email), rate) for rate in conf.request_rate_per_email]
-    return max((wait for wait in waits if wait is not None), default=None)
+    return _wait(Scope.REQUEST_EMAIL, address_key(email), conf.request_rate_per_email)
 
 
 def address_key(email: str) -> str:
@@ -79,12 +78,19 @@ def _count(scope: Scope, value: str, rates: Sequence[str]) -> None:
         usage = _usage(scope, value, rate, increment=True)
         if usage and usage["should_limit"]:
             metrics.rate_limit_total.labels(scope=scope).inc()
-            raise RateLimited(scope, max(usage["time_left"], 1))
+            # Not a second too early: another window of the same rate may be closed for longer.
+            raise RateLimited(scope, max(_retry_after(usage), _wait(scope, value, rates) or 0))
 
 
-def _wait(scope: Scope, value: str, rate: str) -> int | None:
-    usage = _usage(scope, value, rate, increment=False)
-    return max(usage["time_left"], 1) if usage and usage["count"] >= usage["limit"] else None
+def _wait(scope: Scope, value: str, rates: Sequence[str]) -> int | None:
+    """Return the seconds until every window is open again; ``None`` when all are. Counts nothing."""
+    usages = [_usage(scope, value, rate, increment=False) for rate in rates]
+    return max((_retry_after(usage) for usage in usages if usage and usage["count"] >= usage["limit"]), default=None)
+
+
+def _retry_after(usage: dict[str, int]) -> int:
+    # The last second of a window still belongs to it.
+    return max(usage["time_left"] + 1, 1)
 
 
 def _usage(scope: Scope, value: str, rate: str, *, increment: bool) -> dict[str, int] | None:
@@ -100,7 +106,8 @@ def _usage(scope: Scope, value: str, rate: str, *, increment: bool) -> dict[str,
     except Exception as error:  # each cache client raises its own
         logger.error("The counters of password reset cannot be reached: %s", type(error).__name__)
         raise CounterUnavailable from error
-    # None is RATELIMIT_FAIL_OPEN and a negative time a silent cache error: neither opens this door.
-    if usage is None or usage["time_left"] < 0:
+    # None is RATELIMIT_FAIL_OPEN and a limit of zero a silent cache error: neither opens this door. (Such an error
+    # also has a negative time, but so has a counter that was asked in the last moment of its window.)
+    if usage is None or not usage["limit"]:
         raise CounterUnavailable
     return usage
