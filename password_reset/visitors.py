@@ -7,7 +7,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from functools import lru_cache
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 
 from django.http import HttpRequest
 from django.utils.translation import get_language
@@ -22,6 +22,9 @@ USER_AGENT_LENGTH = 512
 WITH_PORT = re.compile(r"(?:\[(?P<v6>[^\]]+)\]|(?P<v4>[0-9.]+))(?::[0-9]+)?")
 #: A household or a server owns a /64, so one client has 2**64 addresses (Better Auth CVE-2026-45364).
 IPV6_CLIENT_PREFIX = 64
+
+#: RFC 6052: IPv4 clients as a translator shows them.
+NAT64 = IPv6Network("64:ff9b::/96")
 
 Address = IPv4Address | IPv6Address
 
@@ -68,7 +71,7 @@ def client_address(request: HttpRequest) -> Address | None:
 
 
 def parse_address(text: str) -> Address | None:
-    """Return an address without port, zone or IPv4-in-IPv6 wrapping; ``None`` for anything else."""
+    """Return an address without port, zone or the wrapping of IPv4 in IPv6; ``None`` for anything else."""
     text = text.strip()[:64]
     if match := WITH_PORT.fullmatch(text):
         text = match["v6"] or match["v4"]
@@ -76,8 +79,14 @@ def parse_address(text: str) -> Address | None:
         address = ip_address(text.partition("%")[0])
     except ValueError:
         return None
-    mapped = getattr(address, "ipv4_mapped", None)
-    return mapped or address
+    return _unwrapped(address) if isinstance(address, IPv6Address) else address
+
+
+def _unwrapped(address: IPv6Address) -> Address:
+    """Return the IPv4 address in a mapped or translated one: all of those lie in one /64 (Better Auth)."""
+    if address in NAT64:
+        return IPv4Address(int(address) & 0xFFFFFFFF)
+    return address.ipv4_mapped or address
 
 
 def client_network(text: str | None) -> str:
@@ -111,7 +120,7 @@ def _is_trusted(peer: str) -> bool:
     return address is not None and any(address in network for network in proxies if not isinstance(network, str))
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=256)  # once per proxy and process
 def _warn_of_proxy(peer: str) -> None:
     logger.warning(
         "A proxy at %s forwards visitors, but PASSWORD_RESET_TRUSTED_PROXIES does not name it: "
