@@ -26,6 +26,16 @@ IPV6_CLIENT_PREFIX = 64
 #: RFC 6052: IPv4 clients as a translator shows them.
 NAT64 = IPv6Network("64:ff9b::/96")
 
+#: What people use, under the names that ua-parser gives it.
+BROWSERS = frozenset(
+    ("Brave", "Chrome", "Chrome Mobile", "Chrome Mobile WebView", "Chrome Mobile iOS", "Chromium", "DuckDuckGo Mobile")
+    + ("Edge", "Edge Mobile", "Firefox", "Firefox Mobile", "Firefox iOS", "Mobile Safari", "Opera", "Opera Mobile")
+    + ("Mobile Safari UI/WKWebView", "Safari", "Samsung Internet", "Vivaldi", "Yandex Browser", "UC Browser")
+)
+SYSTEMS = frozenset(
+    ("Android", "Chrome OS", "Debian", "Fedora", "FreeBSD", "Linux", "Mac OS X", "Ubuntu", "Windows", "iOS")
+)
+
 Address = IPv4Address | IPv6Address
 
 
@@ -106,10 +116,15 @@ def printable(text: str, length: int) -> str:
 
 @lru_cache(maxsize=256)
 def browser_in_words(user_agent: str) -> str:
-    """Return a browser and its system, such as ``Firefox on Windows``, or nothing when unknown."""
+    """Return a browser and its system, such as ``Firefox · Windows``, or nothing when unknown.
+
+    Known names only: for others the parser returns words of the header, and so a stranger could write a sentence
+    of their own into the mail of a victim (danbooru #4274).
+    """
     found = parse(user_agent)
-    names = [part.family for part in (found.user_agent, found.os) if part and part.family != "Other"]
-    return " · ".join(names)
+    browser, system = (part.family if part else "" for part in (found.user_agent, found.os))
+    known = [name for name, names in ((browser, BROWSERS), (system, SYSTEMS)) if name in names]
+    return " · ".join(known)
 
 
 def _is_trusted(peer: str) -> bool:

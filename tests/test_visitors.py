@@ -213,3 +213,30 @@ def test_printable_keeps_what_people_write():
 @pytest.mark.parametrize("text", ["", "curl/8.5.0", "Mozilla/5.0", "(" * 512])
 def test_an_unknown_browser_is_no_crash(text):
     assert isinstance(browser_in_words(text), str)
+
+
+@pytest.mark.parametrize(
+    ("agent", "words"),
+    [
+        ("Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0", "Firefox · Linux"),
+        (
+            "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0 Safari/537.36",
+            "Chrome · Windows",
+        ),
+        (
+            "Mozilla/5.0 (iPhone; CPU iPhone OS 18_6 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) "
+            "Version/18.6 Mobile/15E148 Safari/604.1",
+            "Mobile Safari · iOS",
+        ),
+    ],
+)
+def test_a_browser_is_named_in_words(agent, words):
+    assert browser_in_words(agent) == words
+
+
+@pytest.mark.parametrize(
+    "agent",
+    ["Your account is locked, call 555-1234 bot/1", "WinAtEvilDotComBot/1.0", "evil.com-crawler/1.1", "Evil Prize Bot"],
+)
+def test_a_stranger_cannot_name_a_browser_as_they_like(agent):
+    assert browser_in_words(agent) == ""
