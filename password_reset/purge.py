@@ -14,7 +14,8 @@ from . import metrics
 from .conf import conf
 from .models import PasswordResetNotice, PasswordResetRequest, PasswordResetToken, UserSession
 
-BATCH_SIZE = 1000
+#: Rows per transaction: some tens of milliseconds of a PostgreSQL.
+BATCH_SIZE = 5000
 
 Progress = Callable[[str, int], object]
 
@@ -71,20 +72,24 @@ def _delete(rows: QuerySet[Any], order: str, batch_size: int, progress: Progress
 
 
 def _batches(rows: QuerySet[Any], order: str, batch_size: int) -> Iterator[int]:
-    """Delete rows batch by batch and yield each batch's size.
+    """Delete rows batch by batch, along an index, and yield each batch's size.
 
-    A batch starts where the one before ended, so that an index scan does not wade through the entries of
-    rows just deleted. Rows that another purge has locked are its own.
+    A batch begins where the one before ended, so that no scan wades through the entries of rows just deleted.
     """
-    database = router.db_for_write(rows.model)
-    reached: Any = None
+    rows = rows.using(router.db_for_write(rows.model))
     while True:
-        batch = rows.using(database) if reached is None else rows.using(database).filter(**{f"{order}__gte": reached})
-        with transaction.atomic(using=database):
-            locked = batch.order_by(order).select_for_update(skip_locked=True)
-            keys = list(locked.values_list("pk", order)[:batch_size])
-            if not keys:
-                return
-            count = batch.model._base_manager.using(database).filter(pk__in=[pk for pk, _ in keys]).delete()[1]
-        reached = keys[-1][1]
-        yield count.get(rows.model._meta.label, 0)
+        ends = rows.order_by(order).values_list(order, flat=True)[batch_size - 1 : batch_size]
+        end = ends.first()
+        batch = rows if end is None else rows.filter(**{f"{order}__lte": end})
+        yield _delete_unlocked(batch)
+        if end is None:
+            return
+        rows = rows.filter(**{f"{order}__gt": end})
+
+
+def _delete_unlocked(batch: QuerySet[Any]) -> int:
+    """Delete what nobody else has locked: a purge that waits for nobody cannot deadlock with a reset or a purge."""
+    with transaction.atomic(using=batch.db):
+        free = batch.select_for_update(skip_locked=True).values("pk")
+        # The condition of the inner query again: without it the planner may read the whole table for each batch.
+        return batch.filter(pk__in=free).only("pk").delete()[1].get(batch.model._meta.label, 0)

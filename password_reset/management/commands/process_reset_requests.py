@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import sys
 from datetime import timedelta
@@ -13,6 +14,8 @@ from django.db import close_old_connections
 from django.utils import timezone
 
 from password_reset import services
+
+logger = logging.getLogger("password_reset")
 
 #: An older row means that nobody works, or that no mail leaves.
 TOO_OLD = timedelta(minutes=5)
@@ -42,12 +45,17 @@ class Command(BaseCommand):
             sys.exit(1)
 
     def loop(self, interval: float, limit: int) -> None:
-        """Work until asked to stop; the mail in hand is finished first."""
+        """Work until asked to stop; the mail in hand is finished first. A database that is away is waited for."""
         stop = Event()
         for name in (signal.SIGTERM, signal.SIGINT):
             signal.signal(name, lambda *_: stop.set())
         self.stdout.write("Waiting for password reset requests.")
         while not stop.is_set():
             close_old_connections()
-            if not services.process_due(limit):
+            try:
+                idle = services.process_due(limit, stopped=stop.is_set) < limit
+            except services.DEPENDENCY_DOWN as error:
+                logger.warning("Password reset worker waits for the database: %s", type(error).__name__)
+                idle = True
+            if idle:
                 stop.wait(interval)
