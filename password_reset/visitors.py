@@ -27,14 +27,11 @@ IPV6_CLIENT_PREFIX = 64
 NAT64 = IPv6Network("64:ff9b::/96")
 
 #: What people use, under the names that ua-parser gives it.
-BROWSERS = frozenset(
-    ("Brave", "Chrome", "Chrome Mobile", "Chrome Mobile WebView", "Chrome Mobile iOS", "Chromium", "DuckDuckGo Mobile")
-    + ("Edge", "Edge Mobile", "Firefox", "Firefox Mobile", "Firefox iOS", "Mobile Safari", "Opera", "Opera Mobile")
-    + ("Mobile Safari UI/WKWebView", "Safari", "Samsung Internet", "Vivaldi", "Yandex Browser", "UC Browser")
+BROWSERS = re.compile(
+    r"Brave|Chrome( Mobile( WebView| iOS)?)?|Chromium|DuckDuckGo Mobile|Edge( Mobile)?|Firefox( Mobile| iOS)?"
+    r"|(Mobile )?Safari|Opera( Mobile)?|Samsung Internet|UC Browser|Vivaldi|Yandex Browser"
 )
-SYSTEMS = frozenset(
-    ("Android", "Chrome OS", "Debian", "Fedora", "FreeBSD", "Linux", "Mac OS X", "Ubuntu", "Windows", "iOS")
-)
+SYSTEMS = re.compile(r"Android|Chrome OS|Debian|Fedora|FreeBSD|Linux|Mac OS X|Ubuntu|Windows|iOS")
 
 Address = IPv4Address | IPv6Address
 
@@ -122,9 +119,8 @@ def browser_in_words(user_agent: str) -> str:
     of their own into the mail of a victim (danbooru #4274).
     """
     found = parse(user_agent)
-    browser, system = (part.family if part else "" for part in (found.user_agent, found.os))
-    known = [name for name, names in ((browser, BROWSERS), (system, SYSTEMS)) if name in names]
-    return " · ".join(known)
+    parts = ((found.user_agent, BROWSERS), (found.os, SYSTEMS))
+    return " · ".join(part.family for part, known in parts if part and known.fullmatch(part.family))
 
 
 def _is_trusted(peer: str) -> bool:

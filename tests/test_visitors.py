@@ -215,23 +215,23 @@ def test_an_unknown_browser_is_no_crash(text):
     assert isinstance(browser_in_words(text), str)
 
 
+WEBKIT = "AppleWebKit/537.36 (KHTML, like Gecko)"
+
+
 @pytest.mark.parametrize(
     ("agent", "words"),
     [
-        ("Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0", "Firefox · Linux"),
+        ("(X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0", "Firefox · Linux"),
+        (f"(Windows NT 10.0; Win64; x64) {WEBKIT} Chrome/142.0 Safari/537.36", "Chrome · Windows"),
         (
-            "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0 Safari/537.36",
-            "Chrome · Windows",
-        ),
-        (
-            "Mozilla/5.0 (iPhone; CPU iPhone OS 18_6 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) "
-            "Version/18.6 Mobile/15E148 Safari/604.1",
+            f"(iPhone; CPU iPhone OS 18_6 like Mac OS X) {WEBKIT} Version/18.6 Mobile/1 Safari/604.1",
             "Mobile Safari · iOS",
         ),
+        ("(X11; Linux x86_64) Your-prize-at-evil-com-bot/1.0", "Linux"),
     ],
 )
 def test_a_browser_is_named_in_words(agent, words):
-    assert browser_in_words(agent) == words
+    assert browser_in_words(f"Mozilla/5.0 {agent}") == words
 
 
 @pytest.mark.parametrize(
