@@ -79,6 +79,7 @@ def greeting_name(user: AbstractBaseUser) -> str:
 def _context(row: OutboxRow, user: AbstractBaseUser) -> dict[str, Any]:
     return {
         "app_name": conf.app_name,
+        "brand_color": conf.brand_color,
         "site_url": conf.base_url,
         "request_url": _url("password_reset") if not conf.link_template else conf.base_url,
         "user": user,

@@ -146,7 +146,14 @@ def _new_backend() -> Any:
 
 
 def _hung_up(error: BaseException) -> bool:
-    return isinstance(error, ConnectionError | SMTPServerDisconnected) or CLOSING in _smtp_codes(error)
+    # Who timed out may still deliver what it has: to send that again at once would make a second mail.
+    gone = isinstance(error, ConnectionError | SMTPServerDisconnected) and not _timed_out(error)
+    return gone or CLOSING in _smtp_codes(error)
+
+
+def _timed_out(error: BaseException) -> bool:
+    # smtplib calls a server that says nothing for too long "disconnected".
+    return isinstance(error, SMTPServerDisconnected) and isinstance(error.__context__, TimeoutError)
 
 
 def _smtp_codes(error: BaseException) -> set[int]:
@@ -177,9 +184,10 @@ def _names_the_recipient(error: BaseException) -> bool:
 
 
 def _kind(error: BaseException) -> str:
-    # anymail wraps what went wrong on the way; the inner name says more.
-    wraps = type(error).__name__.startswith("Anymail") and error.__cause__ is not None
-    return type(error.__cause__ if wraps else error).__name__
+    # anymail wraps what went wrong on the way, and so does smtplib a time-out: the inner name says more.
+    if type(error).__name__.startswith("Anymail") and error.__cause__ is not None:
+        return type(error.__cause__).__name__
+    return "TimeoutError" if _timed_out(error) else type(error).__name__
 
 
 def _code(error: BaseException) -> str:

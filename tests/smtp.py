@@ -3,6 +3,7 @@
 import asyncio
 import email
 import email.policy
+import logging
 import threading
 from dataclasses import dataclass
 from email.message import EmailMessage
@@ -11,6 +12,9 @@ from typing import Any
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
 WAIT_SECONDS = 20
+
+# The test server's own chatter must not stand among the log lines of a test.
+logging.getLogger("mail.log").setLevel(logging.WARNING)
 
 
 @dataclass(frozen=True)
@@ -36,7 +40,7 @@ class SmtpServer:
     """Accept mail on 127.0.0.1.
 
     `replies` maps a recipient to the answer it gets (`"550 No such user"`, `"451 Try later"`), `"*"` any
-    other; `delay` makes each DATA that many seconds slow; between `hold()` and `release()` a client that
+    other; `delay` makes each DATA that many seconds slow; `connections` counts those accepted; between `hold()` and `release()` a client that
     has sent its DATA waits for an answer. `stop()` refuses connections until `start()`.
     """
 
@@ -46,6 +50,7 @@ class SmtpServer:
         self.deliveries: list[Delivery] = []
         self.replies: dict[str, str] = {}
         self.delay = 0.0
+        self.connections = 0
         self.held = threading.Event()
         self._open = threading.Event()
         self._open.set()
@@ -77,6 +82,7 @@ class SmtpServer:
     def _accept(self) -> SMTP:
         connection = SMTP(self, enable_SMTPUTF8=True, **self.smtp_options)
         self._connections.append(connection)
+        self.connections += 1
         return connection
 
     def stop(self) -> None:
