@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
@@ -45,6 +46,8 @@ class Process:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
+                # A group of its own, so that a kill reaches gunicorn's workers too.
+                start_new_session=True,
             )
 
     @property
@@ -61,16 +64,14 @@ class Process:
 
     def stop(self) -> int:
         """End it as a service manager would and return its exit code."""
-        return self._end(signal.SIGTERM)
+        self.process.send_signal(signal.SIGTERM)
+        return self.wait()
 
     def kill(self) -> int:
-        """End it as a crash would: nothing in it gets to run any more."""
-        return self._end(signal.SIGKILL)
-
-    def _end(self, how: signal.Signals) -> int:
-        if self.process.poll() is None:
-            self.process.send_signal(how)
-        return self.process.wait(STOP_SECONDS)
+        """End it and its children as a power cut would: nothing in them gets to run any more."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        return self.wait()
 
     def close(self) -> None:
         self.kill()

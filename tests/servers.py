@@ -22,7 +22,9 @@ import pytest
 
 from tests.smtp import SmtpServer
 
-START_SECONDS = 30
+START_SECONDS = 60
+#: Bytes of memory that must be free before servers keep their files there.
+ROOM = 2 * 1024**3
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")
 
 
@@ -46,9 +48,21 @@ def dies_with_us(name: str) -> list[str]:
     return ["setpriv", "--pdeathsig", name, "--"] if shutil.which("setpriv") else []
 
 
+def scratch() -> Path:
+    """Return where servers keep their files: in memory where there is room, since each test empties the tables."""
+    memory = Path("/dev/shm")
+    roomy = os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > ROOM
+    return memory if roomy else Path(tempfile.gettempdir())
+
+
+def new_folder() -> Path:
+    return Path(tempfile.mkdtemp(prefix=f"resetkit-{os.getpid()}-", dir=scratch()))
+
+
 def remove_leftovers() -> None:
     """Remove the folders of runs that were killed; a folder's name carries its run's process id."""
-    for folder in Path(tempfile.gettempdir()).glob("resetkit-*-*"):
+    places = {scratch(), Path(tempfile.gettempdir())}
+    for folder in [folder for place in places for folder in place.glob("resetkit-*-*")]:
         if not Path(f"/proc/{folder.name.split('-')[1]}").exists():
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -59,7 +73,7 @@ class Server:
     stop_signal = signal.SIGINT
 
     def __init__(self) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix=f"resetkit-{os.getpid()}-"))
+        self.folder = new_folder()
         self.port = free_port()
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -226,6 +240,10 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None
     elif not (options.help or options.version or options.collectonly):
         for server in start_servers():
             early_config.add_cleanup(server.close)
+        if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+            metrics = new_folder()
+            os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(metrics)
+            early_config.add_cleanup(lambda: shutil.rmtree(metrics, ignore_errors=True))
     return (yield)
 
 

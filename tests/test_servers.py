@@ -117,9 +117,20 @@ def test_the_database_is_the_one_that_was_asked_for() -> None:
 
 
 @pytest.mark.sqlite
-def test_the_site_and_its_worker_serve_the_database_of_the_test(processes: Processes) -> None:
-    site = processes.gunicorn(workers=1)
+def test_the_site_serves_the_database_of_the_test(processes: Processes) -> None:
+    site = processes.gunicorn(workers=2)
     assert requests.get(f"{site.url}/health", timeout=10).status_code == 200
+    assert site.stop() == 0
+
+
+def test_the_worker_starts_and_stops(processes: Processes) -> None:
     worker = processes.db_worker()
     worker.wait_for_log("Starting worker")
     assert worker.stop() == 0
+
+
+def test_a_killed_site_leaves_no_worker_on_its_port(processes: Processes) -> None:
+    site = processes.gunicorn(workers=2)
+    site.kill()
+    with pytest.raises(requests.ConnectionError):
+        requests.get(f"{site.url}/health", timeout=10)
