@@ -124,7 +124,7 @@ class Postgres(Server):
         # PostgreSQL refuses to run as root: in a user namespace of its own it sees user 1000.
         ids = ["unshare", "-U", "--map-user=1000", "--map-group=1000", "--"]
         self.as_user = [] if os.geteuid() else ids
-        options = ["-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync"]
+        options = ["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"]
         initdb = [*self.as_user, str(self.binaries / "initdb"), "-D", self.data, *options]
         subprocess.run(initdb, check=True, stdout=subprocess.DEVNULL)
         self.url = f"postgres://postgres@127.0.0.1:{self.port}/postgres"
