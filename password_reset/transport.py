@@ -186,7 +186,7 @@ def _names_the_recipient(error: BaseException) -> bool:
 def _kind(error: BaseException) -> str:
     # anymail wraps what went wrong on the way, and so does smtplib a time-out: the inner name says more.
     if type(error).__name__.startswith("Anymail") and error.__cause__ is not None:
-        return type(error.__cause__).__name__
+        return str(_of_amazon(error, "Error", "Code") or type(error.__cause__).__name__)
     return "TimeoutError" if _timed_out(error) else type(error).__name__
 
 

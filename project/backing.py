@@ -19,6 +19,11 @@ MAIL_TIMEOUT = 10
 #: Seconds. Two of them at most stand between a dead Redis and the answer "come back later".
 REDIS_TIMEOUT = 0.5
 
+#: What an account may have switched on for all mails: parameters for Google added to links, and a footer with one more.
+SENDGRID_REWRITES_NOTHING = {
+    "tracking_settings": {"ganalytics": {"enable": False}, "subscription_tracking": {"enable": False}}
+}
+
 
 def database(values: Values, base_dir: Path) -> dict[str, Any]:
     """Return the entry of ``DATABASES``."""
@@ -104,7 +109,7 @@ def _anymail(values: Values) -> dict[str, Any]:
         "REQUESTS_TIMEOUT": MAIL_TIMEOUT,
         "SENDGRID_API_KEY": values["SENDGRID_API_KEY"],
         # A tracked link is rewritten to lead through the provider, secret included.
-        "SENDGRID_SEND_DEFAULTS": {"track_clicks": False, "track_opens": False},
+        "SENDGRID_SEND_DEFAULTS": {"track_clicks": False, "track_opens": False, "esp_extra": SENDGRID_REWRITES_NOTHING},
         "AMAZON_SES_CLIENT_PARAMS": {
             "region_name": values["AWS_REGION"] or None,
             # None lets boto3 find the role of the instance.
