@@ -1,6 +1,10 @@
 """The JSON door: what it does, and what it refuses before anything else sees it."""
 
 import json
+import os
+import re
+import subprocess
+from pathlib import Path
 
 import pytest
 import time_machine
@@ -284,3 +288,21 @@ def test_requests_that_find_the_door_closed_are_counted(client, db, settings):
     before = count_of("unavailable")
     call(client, "request-password-reset", {"email": "ada@example.com"})
     assert count_of("unavailable") == before + 1
+
+
+DOCUMENT = Path(__file__).parent.parent / "docs" / "api.md"
+CURL = re.compile(r"^\$ (curl (?:.*\\\n)*.*)\n(.*)", re.MULTILINE)
+MOMENT = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z")
+
+
+def test_the_lines_of_the_document_work_as_they_stand(processes, smtp_server):
+    UserFactory(email="test@example.com")
+    site = processes.gunicorn(**smtp_server.environment)
+    processes.db_worker(**smtp_server.environment)
+    environment = os.environ.copy()
+    for command, answer in CURL.findall(DOCUMENT.read_text()):
+        if "$TOKEN" in command:
+            environment["TOKEN"] = token_in(smtp_server.wait_for(1)[0].text)
+        line = command.replace("https://api.yourapp.com", site.url)
+        done = subprocess.run(["bash", "-c", line], env=environment, capture_output=True, text=True)
+        assert MOMENT.sub("...", done.stdout) == MOMENT.sub("...", answer), done.stderr
