@@ -20,6 +20,7 @@ PREFIX = "PASSWORD_RESET_"
 DEVELOPMENT_URL = "http://127.0.0.1:8000"
 #: A Unix-socket peer has no address: REMOTE_ADDR is empty.
 UNIX_SOCKET = "unix"
+COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
 RATE = re.compile(r"[1-9][0-9]{0,6}/(?:[1-9][0-9]{0,6})?[smhd]")
 
 type_user_finder = Callable[[str], Iterable["AbstractBaseUser"]]
@@ -93,6 +94,14 @@ class Settings:
     def app_name(self) -> str:
         """Name of the site in pages and mails; the host of the base URL by default."""
         return self._text("APP_NAME", urlsplit(self.base_url).hostname)
+
+    @property
+    def brand_color(self) -> str:
+        """Colour of the mails' head and button, as ``#rrggbb``."""
+        color = self._text("BRAND_COLOR", "#14504f")
+        if not COLOUR.fullmatch(color):
+            raise self._wrong("BRAND_COLOR", "a colour such as '#14504f'")
+        return color
 
     @property
     def from_email(self) -> str:

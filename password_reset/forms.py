@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from dataclasses import dataclass
 from typing import Any
 
 from django import forms
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.forms import SetPasswordForm as DjangoSetPasswordForm
-from django.contrib.auth.password_validation import MinimumLengthValidator, get_default_password_validators
+from django.contrib.auth.password_validation import (
+    CommonPasswordValidator,
+    MinimumLengthValidator,
+    NumericPasswordValidator,
+    UserAttributeSimilarityValidator,
+    get_default_password_validators,
+)
 from django.core.exceptions import ValidationError
 from django.core.validators import EmailValidator
 from django.utils.deconstruct import deconstructible
@@ -17,6 +24,13 @@ from django.utils.translation import gettext_lazy as _
 
 #: RFC 5321 4.5.3.1.3: a path is at most 256 octets, two of which are its brackets.
 EMAIL_LENGTH = 254
+#: Django's own validators, for which the page has shorter words. A host's subclass keeps its own.
+RULE_KINDS = {
+    MinimumLengthValidator: "length",
+    UserAttributeSimilarityValidator: "similar",
+    CommonPasswordValidator: "common",
+    NumericPasswordValidator: "numeric",
+}
 
 
 @deconstructible
@@ -50,7 +64,15 @@ class PasswordResetForm(forms.Form):
     email = MailboxField(
         label=_("Email address"),
         error_messages={"required": _("Enter your email address.")},
-        widget=forms.EmailInput(attrs={"autocomplete": "email", "autocapitalize": "none", "spellcheck": "false"}),
+        widget=forms.EmailInput(
+            attrs={
+                "autocomplete": "email",
+                "inputmode": "email",
+                "autocapitalize": "none",
+                "spellcheck": "false",
+                "dir": "ltr",
+            }
+        ),
     )
 
     def __init__(self, data: Any = None, *args: Any, **kwargs: Any) -> None:
@@ -68,16 +90,45 @@ class PasswordResetForm(forms.Form):
 class SetPasswordForm(DjangoSetPasswordForm):  # type: ignore[type-arg]
     """Django's form, for its fields and the comparison of the two; the service validates and saves."""
 
+    error_messages = {"password_mismatch": _("The two passwords are not the same.")}
+
     token = forms.CharField(widget=forms.HiddenInput, required=False)
 
     def __init__(self, user: AbstractBaseUser, *args: Any, **kwargs: Any) -> None:
         super().__init__(user, *args, **kwargs)
-        length = minimum_length()
-        for name in ("new_password1", "new_password2"):
-            self.fields[name].widget.attrs.update(_password_attributes(length))
+        first, second = self.fields["new_password1"], self.fields["new_password2"]
+        for field in (first, second):
+            field.widget.attrs.update(_password_attributes(minimum_length()))
+        first.label, second.label = _("New password"), _("New password once more")
+        first.error_messages["required"] = _("Enter a new password.")
+        second.error_messages["required"] = _("Enter the same password once more.")
+        # The page has the rules as a list; any text here makes Django name that list in aria-describedby.
+        first.help_text, second.help_text = " ", ""
 
     def validate_password_for_user(self, user: AbstractBaseUser, *args: Any, **kwargs: Any) -> None:
         """Leave the validators to the service, so that one which asks a remote list asks it once."""
+
+
+@dataclass(frozen=True)
+class PasswordRule:
+    """What one validator asks, in its own words and, for one of Django's, as a kind that the page knows."""
+
+    kind: str
+    text: str
+    minimum: int | None = None
+
+
+def password_rules() -> list[PasswordRule]:
+    """Return what the site asks of a password, one rule for each validator that has words for it."""
+    rules = [
+        PasswordRule(
+            kind=RULE_KINDS.get(type(validator), ""),
+            text=validator.get_help_text(),
+            minimum=getattr(validator, "min_length", None),
+        )
+        for validator in get_default_password_validators()
+    ]
+    return [rule for rule in rules if rule.text]
 
 
 def minimum_length() -> int | None:
@@ -91,6 +142,7 @@ def minimum_length() -> int | None:
 
 
 def _password_attributes(length: int | None) -> dict[str, Any]:
-    if length is None:
-        return {"autocomplete": "new-password"}
-    return {"autocomplete": "new-password", "minlength": length, "passwordrules": f"minlength: {length};"}
+    attributes: dict[str, Any] = {"autocomplete": "new-password", "autocapitalize": "none", "spellcheck": "false"}
+    if length is not None:
+        attributes |= {"minlength": length, "passwordrules": f"minlength: {length};"}
+    return attributes

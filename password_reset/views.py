@@ -8,7 +8,6 @@ from datetime import timedelta
 from typing import Any, TypeVar
 
 from django.conf import settings
-from django.contrib.auth.password_validation import password_validators_help_texts
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
@@ -25,7 +24,7 @@ from django.views.generic import View
 
 from . import metrics, ratelimit, services
 from .conf import conf
-from .forms import PasswordResetForm, SetPasswordForm
+from .forms import PasswordResetForm, SetPasswordForm, password_rules
 from .models import PasswordResetToken
 from .reporting import RedactingReporter
 from .visitors import visitor_of
@@ -232,7 +231,7 @@ class PasswordResetConfirmView(FlowView):
             self.template_name,
             form=form,
             username=form.user.get_username(),
-            password_rules=password_validators_help_texts(),
+            password_rules=password_rules(),
         )
 
 
