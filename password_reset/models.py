@@ -91,26 +91,30 @@ class OutboxRow(models.Model):
         """Whether nobody will try again after this attempt."""
         return self.attempts >= MAX_ATTEMPTS
 
-    def renew_lease(self) -> None:
-        """Keep the row for another lease while its mails are sent."""
-        self._update(next_attempt_at=timezone.now() + LEASE)
+    def renew_lease(self) -> bool:
+        """Keep the row for another lease while its mails are sent; ``False`` when another worker has it."""
+        return self._update(next_attempt_at=timezone.now() + LEASE)
 
-    def settle(self, error: str = "") -> None:
-        """Record that everything that could be sent is sent."""
-        self._update(processed_at=timezone.now(), last_error=error)
+    def settle(self, error: str = "") -> bool:
+        """Record that everything that could be sent is sent; ``False`` when another worker has the row."""
+        return self._update(processed_at=timezone.now(), last_error=error)
 
-    def postpone(self, error: str) -> None:
-        """Try again later."""
-        self._update(next_attempt_at=timezone.now() + pause_after(self.attempts), last_error=error)
+    def postpone(self, error: str) -> bool:
+        """Try again later; ``False`` when another worker has the row."""
+        return self._update(next_attempt_at=timezone.now() + pause_after(self.attempts), last_error=error)
 
-    def give_up(self, error: str) -> None:
-        """Record that nobody will try again by themselves; the admin can."""
-        self._update(failed_at=timezone.now(), last_error=error)
+    def give_up(self, error: str) -> bool:
+        """Record that nobody will try again by themselves; the admin can. ``False`` when another was first."""
+        return self._update(failed_at=timezone.now(), last_error=error)
 
-    def _update(self, **values: object) -> None:
+    def _update(self, **values: object) -> bool:
+        """Write unless the row is settled or, after a lease that ran out, in another worker's attempt."""
         for name, value in values.items():
             setattr(self, name, value)
-        self.save(update_fields=values.keys())
+        mine = type(self)._default_manager.filter(
+            pk=self.pk, attempts=self.attempts, processed_at__isnull=True, failed_at__isnull=True
+        )
+        return mine.update(**values) == 1
 
 
 class PasswordResetRequest(OutboxRow):
