@@ -30,9 +30,15 @@ def remember(sender: Any, request: Any, user: AbstractBaseUser, **kwargs: Any) -
         if session.session_key is None:  # somebody else's log-in in this browser was flushed a moment ago
             session.save()
         with transaction.atomic():
-            UserSession.objects.update_or_create(session_key=session.session_key, defaults={"user_id": user.pk})
+            _keep(session.session_key, user)
     except Exception:
         logger.exception("A log-in could not be recorded")
+
+
+def _keep(key: str, user: AbstractBaseUser) -> None:
+    # The write comes first: SQLite cannot turn a reader into a writer ("database is locked").
+    if not UserSession.objects.filter(session_key=key).update(user_id=user.pk):
+        UserSession.objects.create(session_key=key, user_id=user.pk)
 
 
 def forget(sender: Any, request: Any, **kwargs: Any) -> None:

@@ -116,7 +116,7 @@ def test_the_columns_are_listed_with_type_and_null():
 @pytest.mark.parametrize(("name", "column"), [("token", "token_hash"), ("user_id", "user_id"), ("email", "email")])
 def test_the_expected_index_exists(name, column):
     definition = dict(run(INDEXES))[f"idx_password_reset_tokens_{name}"]
-    assert f"btree ({column})" in definition
+    assert f"btree ({column}" in definition  # a class of operators may follow
     assert ("UNIQUE" in definition) == (name == "token")
 
 

@@ -2,7 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from threading import Barrier, Thread
+from threading import Thread
 
 import pytest
 from django.contrib.auth import authenticate
@@ -14,28 +14,12 @@ from password_reset.models import PasswordResetNotice, PasswordResetRequest, Pas
 from password_reset.services import ResetResult, TokenError
 from tests.factories import OLD_PASSWORD, UserFactory
 from tests.servers import wait_until
+from tests.threads import at_once
 from tests.walk import token_in
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 VISITOR = {"ip_address": "192.0.2.1", "user_agent": "test"}
-
-
-def at_once(acts):
-    """Run acts in threads that start together; return what each returned or raised."""
-    start = Barrier(len(acts))
-
-    def run(act):
-        start.wait()
-        try:
-            return act()
-        except Exception as error:
-            return error
-        finally:
-            connections.close_all()
-
-    with ThreadPoolExecutor(len(acts)) as threads:
-        return list(threads.map(run, acts))
 
 
 def elsewhere(act):
@@ -70,6 +54,15 @@ def test_of_fifty_threads_with_one_link_one_sets_its_password(user):
     logs_in = [password for password in passwords if authenticate(username=user.email, password=password)]
     assert logs_in == [passwords[winner]]
     assert PasswordResetNotice.objects.count() == 1
+
+
+@pytest.mark.sqlite
+def test_the_row_alone_decides_who_spends_a_token(user):
+    for _round in range(5):
+        link_for(user)
+        token = PasswordResetToken.objects.latest("pk")
+        outcomes = at_once([partial(PasswordResetToken.objects.spend, token.pk)] * 20)
+        assert sorted(outcomes) == [False] * 19 + [True]
 
 
 @pytest.mark.sqlite

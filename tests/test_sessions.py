@@ -1,5 +1,7 @@
 """Log-ins are remembered and, with a new password, ended: in every session engine."""
 
+from functools import partial
+
 import pytest
 from django.contrib.auth import SESSION_KEY
 from django.core.cache import cache
@@ -8,6 +10,7 @@ from django.test import Client
 from password_reset import revokers, services
 from password_reset.models import UserSession
 from tests.factories import NEW_PASSWORD, OLD_PASSWORD, UserFactory
+from tests.threads import at_once
 from tests.walk import mailed_token
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.sqlite]
@@ -80,6 +83,12 @@ def test_a_second_user_in_one_browser_is_remembered_too(engine, user):
     assert browser.session[SESSION_KEY] == str(second.pk)
     assert reset(second).sessions_deleted == (1 if engine in STORED else 0)
     assert not is_logged_in(browser)
+
+
+def test_many_log_ins_at_once_are_all_remembered():
+    users = UserFactory.create_batch(20)
+    assert all(at_once([partial(Client().login, username=user.email, password=OLD_PASSWORD) for user in users]))
+    assert set(UserSession.objects.values_list("user_id", flat=True)) == {user.pk for user in users}
 
 
 def test_a_log_out_is_forgotten(engine, user):

@@ -3,11 +3,12 @@
 import os
 
 HOST = os.environ["HOST"]
-AUTH_USER_MODEL = {
-    "plain": "auth.User",
-    "uuid_people": "uuid_people.Person",
-    "email_people": "email_people.Person",
+AUTH_USER_MODEL, engine = {
+    "plain": ("auth.User", "db"),
+    "uuid_people": ("uuid_people.Person", "cached_db"),
+    "email_people": ("email_people.Person", "cache"),
 }[HOST]
+SESSION_ENGINE = f"django.contrib.sessions.backends.{engine}"
 INSTALLED_APPS = [
     "password_reset",
     "django.contrib.auth",
