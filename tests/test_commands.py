@@ -11,7 +11,7 @@ from password_reset import services, tokens
 from password_reset.models import PasswordResetRequest, PasswordResetToken
 from tests.factories import UserFactory
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.sqlite]
+pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
 
 
 def ask(email):

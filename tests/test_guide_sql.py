@@ -17,7 +17,9 @@ from tests.people import Person, walk_the_flow
 from tests.processes import ROOT, database_url
 from tests.servers import postgres_binaries
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
+#: For what other connections must see: psql and the demo's processes.
+committed = pytest.mark.django_db(transaction=True)
 
 TABLE = """
 SELECT table_name
@@ -142,6 +144,7 @@ def test_the_clean_up_deletes_dead_tokens_and_spares_the_living(live):
     assert list(PasswordResetToken.objects.all()) == [live]
 
 
+@committed
 def test_the_cron_line_s_clean_up_runs_in_psql(live):
     delete = "DELETE FROM password_reset_tokens WHERE expires_at < NOW() OR used = true;"
     assert psql("-c", delete).strip() == "DELETE 3"
@@ -174,6 +177,7 @@ def demo(application, smtp_server):
     return smtp_server.environment | {"DATABASE_URL": application, "DJANGO_SETTINGS_MODULE": "project.settings"}
 
 
+@committed
 def test_the_flow_needs_no_more_than_the_granted_rights(demo, processes, smtp_server, user):
     type(user).objects.update(password=make_password(OLD_PASSWORD, hasher="pbkdf2_sha256"))
     site = processes.gunicorn(workers=1, **demo)
@@ -186,6 +190,7 @@ def test_the_flow_needs_no_more_than_the_granted_rights(demo, processes, smtp_se
     assert "permission denied" not in site.log + worker.log
 
 
+@committed
 def test_the_purge_and_cron_need_no_more_than_the_granted_rights(demo, processes, live):
     for command in ("purge_reset_tokens", "process_reset_requests"):
         assert processes.manage(command, **demo).wait() == 0

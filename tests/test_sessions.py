@@ -4,6 +4,7 @@ from functools import partial
 
 import pytest
 from django.contrib.auth import SESSION_KEY
+from django.core import mail
 from django.core.cache import cache
 from django.test import Client
 
@@ -11,9 +12,9 @@ from password_reset import revokers, services
 from password_reset.models import UserSession
 from tests.factories import NEW_PASSWORD, OLD_PASSWORD, UserFactory
 from tests.threads import at_once
-from tests.walk import mailed_token
+from tests.walk import token_in
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.sqlite]
+pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
 
 STORED = ["db", "cache", "cached_db", "file"]
 VISITOR = {"ip_address": None, "user_agent": ""}
@@ -37,8 +38,14 @@ def is_logged_in(browser):
     return browser.get("/account").status_code == 200
 
 
+def link_for(user):
+    services.request_reset(user.email, language="en", **VISITOR)
+    services.process_due()
+    return token_in(mail.outbox[-1].body)
+
+
 def reset(user):
-    return services.reset_password(mailed_token(Client(), user.email), NEW_PASSWORD, **VISITOR)
+    return services.reset_password(link_for(user), NEW_PASSWORD, **VISITOR)
 
 
 def test_every_session_of_the_user_ends(engine, user):
@@ -85,6 +92,7 @@ def test_a_second_user_in_one_browser_is_remembered_too(engine, user):
     assert not is_logged_in(browser)
 
 
+@pytest.mark.django_db(transaction=True)
 def test_many_log_ins_at_once_are_all_remembered():
     users = UserFactory.create_batch(20)
     assert all(at_once([partial(Client().login, username=user.email, password=OLD_PASSWORD) for user in users]))
@@ -114,7 +122,7 @@ def test_a_session_that_the_store_has_lost_is_not_counted(settings, user):
 
 def test_a_store_that_is_down_does_not_undo_a_reset(settings, user, caplog):
     browser = browser_of(user)
-    raw = mailed_token(Client(), user.email)
+    raw = link_for(user)
     settings.SESSION_ENGINE = "django.contrib.sessions.backends.cache"
     settings.CACHES = {"default": settings.CACHES["default"] | {"LOCATION": "redis://127.0.0.1:1/0"}}
     services.reset_password(raw, NEW_PASSWORD, **VISITOR)

@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-from functools import cache as once
 from pathlib import Path
 
 import pytest
@@ -18,7 +17,6 @@ ROOT = Path(__file__).parent.parent
 FAMILY = "family@example.com"
 
 
-@once
 def walk(host):
     """Return what a walk through the flow on that host saw."""
     environment = os.environ | {"HOST": host, "DJANGO_SETTINGS_MODULE": "tests.hosts.settings"}
@@ -28,37 +26,26 @@ def walk(host):
     return json.loads(run.stdout)
 
 
-@pytest.fixture(params=["plain", "uuid_people", "email_people"])
-def seen(request):
-    return walk(request.param)
+#: Of two accounts on one address, one spends its link first. Lists are of both, sorted: False comes before True.
+EXPECTED = {
+    "mails to inactive": 0,
+    "mails to unusable": 0,
+    "mails to unknown": 0,
+    "mails to the family": [FAMILY, FAMILY],
+    "logged in before": [True, True],
+    "answer": [200, 1],
+    "answer to the same link": 410,
+    "new password works": [False, True],
+    "old password works": [False, True],
+    "logged in after": [False, True],
+    "hashers": ["md5", "pbkdf2_sha1"],
+    "answer to the other's link": [200, 1],
+}
 
 
-def test_each_account_of_an_address_gets_a_mail_of_its_own(seen):
-    assert seen["mails to the family"] == [FAMILY, FAMILY]
-
-
-@pytest.mark.parametrize("kind", ["inactive", "unusable", "unknown"])
-def test_no_mail_leaves_for_an_account_that_is(kind, seen):
-    assert seen[f"mails to {kind}"] == 0
-
-
-def test_one_link_changes_the_password_of_one_account(seen):
-    assert seen["answer"] == [200, 1]
-    assert seen["new password works"] == seen["old password works"] == [False, True]
-    assert seen["answer to the same link"] == 410
-
-
-def test_the_other_account_keeps_its_link(seen):
-    assert seen["answer to the other's link"] == [200, 1]
-
-
-def test_the_sessions_of_that_account_end_and_no_others(seen):
-    assert seen["logged in before"] == [True, True]
-    assert seen["logged in after"] == [False, True]
-
-
-def test_the_new_password_is_kept_by_the_host_s_first_hasher(seen):
-    assert seen["hashers"] == ["md5", "pbkdf2_sha1"]
+@pytest.mark.parametrize("host", ["plain", "uuid_people", "email_people"])
+def test_the_flow_works_for_one_account_of_two_on_a_host_with(host):
+    assert walk(host) == EXPECTED
 
 
 @pytest.mark.django_db(transaction=True)
