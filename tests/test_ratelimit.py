@@ -22,6 +22,13 @@ UNKNOWN = "0" * 64
 pytestmark = pytest.mark.django_db
 
 
+@pytest.fixture(autouse=True)
+def frozen_clock():
+    """Let no window end in the middle of a test, however slow the machine."""
+    with time_machine.travel("2026-11-22T10:00:00Z", tick=False):
+        yield
+
+
 def ip(number):
     """Return one of many addresses, each a client of its own."""
     return f"198.51.{number // 250}.{number % 250 + 1}"
