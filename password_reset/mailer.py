@@ -29,6 +29,18 @@ HEADERS = {"Auto-Submitted": "auto-generated", "X-Auto-Response-Suppress": "All"
 
 def send_reset(request: PasswordResetRequest, user: AbstractBaseUser, raw: str, expires_at: datetime) -> str:
     """Mail a link to the address on file and return the message's ID. Raises what the mail back end raises."""
+    return _send(reset_message(request, user, raw, expires_at))
+
+
+def send_changed(notice: PasswordResetNotice) -> str:
+    """Tell the owner that the password was changed and return the message's ID."""
+    return _send(changed_message(notice))
+
+
+def reset_message(
+    request: PasswordResetRequest, user: AbstractBaseUser, raw: str, expires_at: datetime
+) -> EmailMultiAlternatives:
+    """Write the mail with the link, in the reader's language."""
     with translation.override(language_of(user, request.language)):
         context = {
             **_context(request, user),
@@ -37,11 +49,11 @@ def send_reset(request: PasswordResetRequest, user: AbstractBaseUser, raw: str, 
             "token_lifetime": conf.token_lifetime,
             "requested_at": request.created_at,
         }
-        return _send("reset", stored_email(user), context)
+        return _message("reset", stored_email(user), context)
 
 
-def send_changed(notice: PasswordResetNotice) -> str:
-    """Tell the owner that the password was changed and return the message's ID."""
+def changed_message(notice: PasswordResetNotice) -> EmailMultiAlternatives:
+    """Write the mail that tells of a changed password, in the reader's language."""
     user: AbstractBaseUser = notice.user
     with translation.override(language_of(user, notice.language)):
         context = {
@@ -49,7 +61,7 @@ def send_changed(notice: PasswordResetNotice) -> str:
             "changed_at": notice.created_at,
             "sessions_deleted": notice.sessions_deleted,
         }
-        return _send("changed", notice.email, context)
+        return _message("changed", notice.email, context)
 
 
 def link(raw: str) -> str:
@@ -99,17 +111,19 @@ def _own_domain() -> str:
     return punycode(parseaddr(conf.from_email)[1].rpartition("@")[2]) or "localhost"
 
 
-def _send(name: str, to: str, context: dict[str, Any]) -> str:
+def _message(name: str, to: str, context: dict[str, Any]) -> EmailMultiAlternatives:
     transport.check_address(to)
     subject, text, html = (
         render_to_string(f"password_reset/mail/{name}{end}", context) for end in ("_subject.txt", ".txt", ".html")
     )
-    message_id = make_msgid(domain=_own_domain())
-    message = EmailMultiAlternatives(
-        " ".join(subject.split()), text, conf.from_email, [to], headers={**HEADERS, "Message-ID": message_id}
-    )
+    headers = {**HEADERS, "Message-ID": make_msgid(domain=_own_domain())}
+    message = EmailMultiAlternatives(" ".join(subject.split()), text, conf.from_email, [to], headers=headers)
     message.attach_alternative(html, "text/html")
+    return message
+
+
+def _send(message: EmailMultiAlternatives) -> str:
     transport.send(message)
     # Amazon and SendGrid give the message an ID of their own.
     status = getattr(message, "anymail_status", None)
-    return str(getattr(status, "message_id", None) or message_id)
+    return str(getattr(status, "message_id", None) or message.extra_headers["Message-ID"])

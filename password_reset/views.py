@@ -127,8 +127,15 @@ class FlowView(View):
         return self.page(template_name, status=status, form=PasswordResetForm())
 
     def page(self, template_name: str, *, status: int = 200, **context: Any) -> HttpResponse:
-        """Render a page of the flow."""
-        return page(self.request, template_name, status=status, **context)
+        """Render a page of the flow; each may lead back to the log-in page."""
+        return page(self.request, template_name, status=status, login_url=self.login_url(), **context)
+
+    def login_url(self) -> str | None:
+        """Return where to log in, or ``None`` where the site has no such page."""
+        try:
+            return resolve_url(settings.LOGIN_URL)
+        except NoReverseMatch:
+            return None
 
     def count(self, status: str) -> None:
         """Count an answer; only requests for a link are."""
@@ -241,11 +248,4 @@ class PasswordResetCompleteView(FlowView):
     template_name = "password_reset/complete.html"
 
     def get(self, request: HttpRequest) -> HttpResponse:
-        return self.page(self.template_name, login_url=self.login_url())
-
-    def login_url(self) -> str | None:
-        """Return where to log in, or ``None`` where the site has no such page."""
-        try:
-            return resolve_url(settings.LOGIN_URL)
-        except NoReverseMatch:
-            return None
+        return self.page(self.template_name)

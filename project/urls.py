@@ -1,14 +1,24 @@
 """The demo's addresses."""
 
+from django.conf import settings
 from django.contrib import admin
 from django.contrib.auth.views import LogoutView
 from django.contrib.staticfiles.urls import staticfiles_urlpatterns
 from django.urls import include, path
 from django.views.generic import RedirectView
 
-from . import health, metrics
+from . import health, mailbox, metrics
 from .views import AccountView, HomeView, SignInView
 
+# Samples are harmless, but no visitor of a deployed site has a use for them.
+development = (
+    [
+        path("mails", mailbox.MailboxView.as_view(), name="mailbox"),
+        path("mails/<str:kind>/<str:language>.<str:part>", mailbox.body, name="mailbox_body"),
+    ]
+    if settings.ENVIRONMENT == "development"
+    else []
+)
 urlpatterns = [
     path("", include("password_reset.urls")),
     path("api/auth/", include("password_reset.api_urls")),
@@ -22,5 +32,6 @@ urlpatterns = [
     path("health", health.ready, name="health"),
     path("health/live", health.live, name="health_live"),
     path("metrics", metrics.exposition, name="metrics"),
+    *development,
     *staticfiles_urlpatterns(),  # with DEBUG only: elsewhere nginx serves them
 ]
