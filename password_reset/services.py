@@ -22,7 +22,6 @@ from django.db import (
     router,
     transaction,
 )
-from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 
@@ -86,10 +85,16 @@ class ResetResult:
 
 @dataclass(frozen=True)
 class Backlog:
-    """Rows that are due and wait for a worker; the age of the oldest in seconds."""
+    """Mails that wait; ages are in seconds since the request.
+
+    ``pending`` counts whatever is not settled, such as all that an outage holds up. ``due`` counts only what a worker
+    could take now: where one of these is old, no worker is running.
+    """
 
     pending: int
     oldest_seconds: float
+    due: int
+    due_seconds: float
 
 
 def request_reset(
@@ -184,12 +189,13 @@ def process_due(limit: int = 100, *, stopped: Callable[[], bool] = lambda: False
 
 
 def backlog() -> Backlog:
-    """Return what is due and waits for a worker, and refresh the gauges with it."""
-    totals = [_backlog_of(rows) for rows in (PasswordResetRequest.objects.all(), PasswordResetNotice.objects.all())]
-    waiting = Backlog(sum(part.pending for part in totals), max(part.oldest_seconds for part in totals))
-    metrics.pending_requests.set(waiting.pending)
-    metrics.oldest_pending_seconds.set(waiting.oldest_seconds)
-    return waiting
+    """Return what waits, and refresh the gauges with it."""
+    outboxes = (PasswordResetRequest.objects, PasswordResetNotice.objects)
+    pending, oldest = _count([outbox.pending() for outbox in outboxes])
+    due, due_oldest = _count([outbox.due() for outbox in outboxes])
+    metrics.pending_requests.set(pending)
+    metrics.oldest_pending_seconds.set(oldest)
+    return Backlog(pending, oldest, due, due_oldest)
 
 
 @dataclass(frozen=True)
@@ -284,11 +290,12 @@ def _announce(reset: _Reset, count: int) -> None:
     )
 
 
-def _backlog_of(rows: OutboxQuerySet[Any]) -> Backlog:
+def _count(sets: list[OutboxQuerySet[Any]]) -> tuple[int, float]:
+    """Return how many rows there are and the age of the oldest in seconds."""
+    totals = [rows.aggregate(count=models.Count("pk"), first=models.Min("created_at")) for rows in sets]
     now = timezone.now()
-    due = rows.due().aggregate(pending=models.Count("pk"), since=models.Min(Coalesce("next_attempt_at", "created_at")))
-    age = (now - due["since"]).total_seconds() if due["since"] else 0.0
-    return Backlog(due["pending"], max(age, 0.0))
+    ages = [(now - total["first"]).total_seconds() for total in totals if total["first"]]
+    return sum(total["count"] for total in totals), max([0.0, *ages])
 
 
 def _after_commit(row: models.Model, callback: Callable[[], object]) -> None:

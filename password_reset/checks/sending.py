@@ -129,12 +129,12 @@ def check_backlog(app_configs: Any, databases: Any = None, **kwargs: Any) -> lis
         waiting = services.backlog()
     except DatabaseError:  # not migrated yet
         return []
-    age = timedelta(seconds=waiting.oldest_seconds)
+    age = timedelta(seconds=waiting.due_seconds)
     if age < NO_WORKER_AFTER:
         return []
     return [
         Warning(
-            f"{waiting.pending} requests wait since {timezone.now() - age:%Y-%m-%d %H:%M}: no worker is running.",
+            f"{waiting.due} requests wait since {timezone.now() - age:%Y-%m-%d %H:%M}: no worker is running.",
             hint="Start the worker of your TASKS back end, or run process_reset_requests.",
             id="password_reset.W003",
         )

@@ -17,7 +17,7 @@ from password_reset import services
 
 logger = logging.getLogger("password_reset")
 
-#: An older row means that nobody works, or that no mail leaves.
+#: An older row that is still due means that nobody works, or that no mail leaves.
 TOO_OLD = timedelta(minutes=5)
 
 
@@ -39,9 +39,9 @@ class Command(BaseCommand):
         waited = services.backlog()
         done = services.process_due(options["limit"])
         self.stdout.write(f"{done} requests processed.")
-        if waited.oldest_seconds > TOO_OLD.total_seconds():
-            since = timezone.now() - timedelta(seconds=waited.oldest_seconds)
-            self.stderr.write(self.style.WARNING(f"{waited.pending} requests wait since {since:%Y-%m-%d %H:%M:%S %Z}."))
+        if waited.due_seconds > TOO_OLD.total_seconds():
+            since = timezone.now() - timedelta(seconds=waited.due_seconds)
+            self.stderr.write(self.style.WARNING(f"{waited.due} requests wait since {since:%Y-%m-%d %H:%M:%S %Z}."))
             sys.exit(1)
 
     def loop(self, interval: float, limit: int) -> None:
