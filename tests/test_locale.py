@@ -14,7 +14,9 @@ PACKAGE = Path(__file__).parent.parent / "password_reset"
 CATALOGUES = sorted(PACKAGE.glob("locale/*/LC_MESSAGES/django.po"))
 LANGUAGES = {"de", "fr", "es", "pt_BR", "it", "nl", "pl", "ja", "zh_Hans", "ar"}
 MARKERS = {"_", "gettext", "gettext_lazy", "ngettext", "ngettext_lazy"}
-IN_TEMPLATE = re.compile(r"gettext\((u?'(?:[^'\\]|\\.)*'|u?\"(?:[^\"\\]|\\.)*\")")
+WITH_CONTEXT = {"pgettext", "pgettext_lazy", "npgettext", "npgettext_lazy"}
+LITERAL = r"u?'(?:[^'\\]|\\.)*'|u?\"(?:[^\"\\]|\\.)*\""
+IN_TEMPLATE = re.compile(rf"\b(p?)n?gettext\((?:({LITERAL}), )?({LITERAL})")
 PLACEHOLDER = re.compile(r"%\(\w+\)[sd]|\{\w+\}")
 MARKUP = re.compile(r"[<>]")
 
@@ -28,24 +30,26 @@ every_catalogue = pytest.mark.parametrize("path", CATALOGUES, ids=language)
 
 def marked_in_python() -> set[str]:
     """Every literal that the package's modules mark for translation."""
-    calls = (node for path in PACKAGE.rglob("*.py") for node in ast.walk(ast.parse(path.read_text())))
-    return {
-        node.args[0].value
-        for node in calls
-        if isinstance(node, ast.Call)
-        and getattr(node.func, "id", "") in MARKERS
-        and isinstance(node.args[0], ast.Constant)
-    }
+    nodes = (node for path in PACKAGE.rglob("*.py") for node in ast.walk(ast.parse(path.read_text())))
+    calls = [node for node in nodes if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)]
+    marked = [call.args[0] for call in calls if call.func.id in MARKERS]
+    marked += [call.args[1] for call in calls if call.func.id in WITH_CONTEXT]
+    return {argument.value for argument in marked if isinstance(argument, ast.Constant)}
 
 
 def marked_in_templates() -> set[str]:
     """Every literal that the package's templates mark for translation."""
     sources = (templatize(path.read_text()) for path in (PACKAGE / "templates").rglob("*.*"))
-    return {ast.literal_eval(literal) for source in sources for literal in IN_TEMPLATE.findall(source)}
+    found = [match for source in sources for match in IN_TEMPLATE.findall(source)]
+    return {ast.literal_eval(second if context or not first else first) for context, first, second in found}
 
 
 def sentences(entry: polib.POEntry) -> list[str]:
     return list(entry.msgstr_plural.values()) or [entry.msgstr]
+
+
+def spoken(catalogue: polib.POFile | polib.MOFile) -> dict[tuple[str | None, str], list[str]]:
+    return {(entry.msgctxt, entry.msgid): sentences(entry) for entry in catalogue}
 
 
 def test_there_are_ten_languages_and_the_demo_offers_them():
@@ -91,9 +95,7 @@ def test_no_translation_brings_markup(path):
 @every_catalogue
 def test_the_compiled_catalogue_is_up_to_date(path):
     compiled = polib.mofile(str(path.with_suffix(".mo")))
-    assert {entry.msgid: sentences(entry) for entry in compiled} == {
-        entry.msgid: sentences(entry) for entry in polib.pofile(str(path))
-    }
+    assert spoken(compiled) == spoken(polib.pofile(str(path)))
 
 
 @pytest.mark.parametrize("code", [code for code, _ in settings.LANGUAGES])
