@@ -101,10 +101,7 @@ def send(message: EmailMessage) -> None:
 
 
 def check_address(address: str) -> None:
-    """Raise ``Undeliverable`` for a stored address that would be several, a header of its own, or a wrong one.
-
-    Django 5.2 turns a non-ASCII local part into another address, which nobody owns; Django 6 raises.
-    """
+    """Raise ``Undeliverable`` for a stored address that would be several, a header of its own, or nobody's."""
     try:
         (mailbox,) = AddressHeader.value_parser(address).all_mailboxes
         same = str(mailbox.addr_spec).replace('"', "") == address.replace('"', "")
@@ -112,8 +109,20 @@ def check_address(address: str) -> None:
         same = False
     if not same or not mailbox.domain or not address.isprintable():
         raise Undeliverable("The address on file is not one mail address.")
-    if not mailbox.local_part.isascii() and isinstance(_new_backend(), SmtpBackend):
-        raise Undeliverable("The address on file needs SMTPUTF8, which Django does not speak.")
+    backend = _new_backend()
+    if isinstance(backend, SmtpBackend):
+        _check_for_smtp(backend, address, mailbox.local_part)
+
+
+def _check_for_smtp(backend: SmtpBackend, address: str, local_part: str) -> None:
+    """Ask Django 6 whether it can send to an address; Django 5.2 turns a non-ASCII local part into one of nobody."""
+    try:
+        if hasattr(backend, "prep_address"):
+            backend.prep_address(address)
+        else:
+            local_part.encode("ascii")
+    except ValueError:
+        raise Undeliverable("The address on file cannot be written in SMTP.") from None
 
 
 def error_code(error: BaseException) -> str:

@@ -112,9 +112,7 @@ def test_one_bad_address_of_several_leaves_the_others_their_mail(smtp, settings)
     assert (row.mails_sent, row.last_error) == (1, "Undeliverable")
 
 
-@pytest.mark.parametrize(
-    "address", ["o'neil+x@example.com", "x..y@example.com", '"a b"@example.com', "ada@bücher.example"]
-)
+@pytest.mark.parametrize("address", ["o'neil+x@example.com", '"a b"@example.com', "ada@bücher.example"])
 def test_an_unusual_but_right_address_gets_its_mail(smtp, address):
     UserFactory(email=address)
     ask(address)
