@@ -127,3 +127,19 @@ def test_switched_off_nothing_is_deleted(dead_and_alive, settings):
     settings.PASSWORD_RESET_ENABLED = False
     assert run("purge_reset_tokens")[0] == 0
     assert PasswordResetToken.objects.count() == 5
+
+
+@pytest.mark.parametrize(
+    ("command", "option", "value"),
+    [
+        ("process_reset_requests", "--limit", "0"),
+        ("process_reset_requests", "--limit", "ten"),
+        ("process_reset_requests", "--interval", "-1"),
+        ("process_reset_requests", "--interval", "nan"),
+        ("purge_reset_tokens", "--batch-size", "0"),
+        ("purge_reset_tokens", "--batch-size", "²"),
+    ],
+)
+def test_a_number_that_makes_no_sense_is_refused_by_its_option(command, option, value):
+    with pytest.raises(CommandError, match=option):
+        call_command(command, f"{option}={value}")

@@ -14,6 +14,7 @@ from django.db import close_old_connections
 from django.utils import timezone
 
 from password_reset import services
+from password_reset.management.arguments import positive_integer, positive_seconds
 
 logger = logging.getLogger("password_reset")
 
@@ -31,8 +32,10 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--loop", action="store_true", help="Go on until SIGTERM or SIGINT.")
-        parser.add_argument("--interval", type=float, default=1.0, help="Seconds between two looks in a loop.")
-        parser.add_argument("--limit", type=int, default=100, help="Mails at the most in one go.")
+        parser.add_argument(
+            "--interval", type=positive_seconds, default=1.0, help="Seconds between two looks in a loop."
+        )
+        parser.add_argument("--limit", type=positive_integer, default=100, help="Mails at the most in one go.")
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["loop"]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentTypeError
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
@@ -11,14 +10,8 @@ from django.core.management.base import BaseCommand, CommandParser
 
 from password_reset import services
 from password_reset.conf import conf
+from password_reset.management.arguments import positive_integer
 from password_reset.purge import BATCH_SIZE
-
-
-def positive(text: str) -> int:
-    """Return a whole number above zero."""
-    if not text.isdigit() or int(text) < 1:
-        raise ArgumentTypeError(f"{text} is not a whole number above zero")
-    return int(text)
 
 
 class Command(BaseCommand):
@@ -27,7 +20,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--dry-run", action="store_true", help="Count, delete nothing.")
         parser.add_argument(
-            "--batch-size", type=positive, default=BATCH_SIZE, metavar="N", help="Rows per transaction."
+            "--batch-size", type=positive_integer, default=BATCH_SIZE, metavar="N", help="Rows per transaction."
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
