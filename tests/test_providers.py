@@ -245,10 +245,19 @@ def test_a_certificate_of_another_host_is_refused(authority, monkeypatch, use, u
     server.close()
 
 
-def test_no_password_crosses_the_network_where_tls_was_taken_out(smtp_server, use, user):
-    use(**smtp_server.environment | {"SMTP_USER": USER, "SMTP_PASSWORD": PASSWORD})
-    assert ask(user).last_error == "SMTPNotSupportedError"
-    assert smtp_server.deliveries == []
+def test_no_password_crosses_the_network_where_tls_was_taken_out(use, user):
+    overheard = []
+
+    def overhear(server, session, envelope, mechanism, data):
+        overheard.append(data.password)
+        return AuthResult(success=True)
+
+    server = SmtpServer(free_port(), authenticator=overhear, auth_require_tls=False)
+    server.start()
+    use(**server.environment | {"SMTP_USER": USER, "SMTP_PASSWORD": PASSWORD})
+    row = ask(user)
+    server.close()
+    assert (row.last_error, overheard, server.deliveries) == ("SMTPNotSupportedError", [], [])
 
 
 SENDGRID_REFUSES = {
