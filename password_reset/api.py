@@ -22,6 +22,7 @@ from . import metrics, ratelimit, services
 from .conf import conf
 from .durations import in_words, rounded_up
 from .forms import MailboxField
+from .reporting import RedactingReporter
 from .visitors import visitor_of
 
 logger = logging.getLogger("password_reset")
@@ -58,6 +59,7 @@ class Endpoint(View):
     http_method_names = ["post"]
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        request.exception_reporter_class = RedactingReporter
         try:
             response = self.answer(request)
         except Problem as problem:
@@ -123,7 +125,7 @@ class RequestEndpoint(Endpoint):
 class VerifyEndpoint(Endpoint):
     """Look at a token; nothing changes."""
 
-    @method_decorator(sensitive_variables("raw", "body"))
+    @sensitive_variables("raw", "body")
     def post(self, request: HttpRequest, body: dict[str, Any]) -> JsonResponse:
         raw = text_of(body, "token")
         try:
@@ -140,7 +142,7 @@ class VerifyEndpoint(Endpoint):
 class ResetEndpoint(Endpoint):
     """Spend a token and set the password."""
 
-    @method_decorator(sensitive_variables("raw", "password", "body"))
+    @sensitive_variables("raw", "password", "body")
     def post(self, request: HttpRequest, body: dict[str, Any]) -> JsonResponse:
         raw, password = text_of(body, "token"), text_of(body, "password")
         visitor = visitor_of(request)

@@ -50,6 +50,13 @@ class RedactResetTokens(logging.Filter):
             record.exc_text = None
 
 
+def scrub(request: Any) -> None:
+    """Take tokens out of a request for good, when its work has failed and somebody will report it."""
+    clean = _without_secrets(request)
+    request.META.update(clean.META)
+    request.GET = clean.GET
+
+
 def _stand_in(error: BaseException, trace: Any) -> tuple[type[Exception], Exception, Any]:
     """Return the exception info of an error with the same name and place, but no secret and no chain."""
     kind = type(type(error).__name__, (Exception,), {"__module__": type(error).__module__})

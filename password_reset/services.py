@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from typing import Any
 from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
 from django.db import (
     DatabaseError,
     InterfaceError,
@@ -27,6 +29,7 @@ from django.views.decorators.debug import sensitive_variables
 
 from . import metrics, revokers, tasks, tokens
 from .conf import conf
+from .logging import redact
 from .models import (
     FIRST_PAUSE,
     OutboxQuerySet,
@@ -149,7 +152,7 @@ def reset_password(raw: object, new_password: str, *, ip_address: str | None, us
     with metrics.timed("reset"):
         try:
             token = find_token(raw)
-            validate_password(new_password, token.user)
+            _validate(new_password, token.user)
             reset = _spend(token, new_password, ip_address, user_agent)
         except TokenError as error:
             note_rejection(raw, error.reason, ip_address)
@@ -209,6 +212,18 @@ class _Reset:
     ip_address: str | None
     user_agent: str
     at: datetime
+
+
+@sensitive_variables("new_password")
+def _validate(new_password: str, user: Any) -> None:
+    try:
+        validate_password(new_password, user)
+    except ValidationError:
+        raise
+    except Exception as error:
+        logger.error("A password validator failed\n%s", redact("".join(traceback.format_exception(error))))
+        # An error mail shows the variables of every frame, and in the validators' own stands the password.
+        raise error.with_traceback(None) from None
 
 
 @sensitive_variables("new_password")

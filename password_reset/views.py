@@ -25,6 +25,7 @@ from django.views.generic import View
 from . import metrics, ratelimit, services
 from .conf import conf
 from .forms import PasswordResetForm, SetPasswordForm, password_rules
+from .logging import scrub
 from .models import PasswordResetToken
 from .reporting import RedactingReporter
 from .visitors import visitor_of
@@ -91,7 +92,11 @@ class FlowView(View):
         request.exception_reporter_class = RedactingReporter
         if not conf.enabled:
             return secured(self.unavailable(), type(self))
-        return secured(self.protected_dispatch(request, *args, **kwargs), type(self))
+        try:
+            return secured(self.protected_dispatch(request, *args, **kwargs), type(self))
+        except Exception:
+            scrub(request)  # an error mail shows the query and the Referer
+            raise
 
     def protected_dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         try:
@@ -187,7 +192,7 @@ class PasswordResetConfirmView(FlowView):
     form_class = SetPasswordForm
     success_url = reverse_lazy("password_reset_complete")
 
-    @method_decorator(sensitive_variables("raw"))
+    @sensitive_variables("raw")
     def get(self, request: HttpRequest) -> HttpResponse:
         raw = request.GET.get("token")
         if not raw:
@@ -195,7 +200,7 @@ class PasswordResetConfirmView(FlowView):
         token = self.look(raw, count_unknown=True)
         return self.form_page(self.form_class(token.user, initial={"token": raw}))
 
-    @method_decorator(sensitive_variables("raw"))
+    @sensitive_variables("raw")
     def post(self, request: HttpRequest) -> HttpResponse:
         ratelimit.count_attempt(visitor_of(request).ip_address)
         raw = request.POST.get("token", "")
@@ -204,7 +209,7 @@ class PasswordResetConfirmView(FlowView):
             return HttpResponseRedirect(str(self.success_url))
         return self.form_page(form)
 
-    @method_decorator(sensitive_variables("raw"))
+    @sensitive_variables("raw")
     def look(self, raw: str, *, count_unknown: bool = False) -> PasswordResetToken:
         """Return the link's token. Raises ``TokenError``; looking at an unknown one counts as an attempt."""
         try:
@@ -216,7 +221,7 @@ class PasswordResetConfirmView(FlowView):
                 ratelimit.count_attempt(address)
             raise
 
-    @method_decorator(sensitive_variables("raw"))
+    @sensitive_variables("raw")
     def reset(self, raw: str, form: SetPasswordForm) -> bool:
         """Set the password; ``False`` with errors on the form when the site's validators refuse it."""
         visitor = visitor_of(self.request)
