@@ -1,0 +1,118 @@
+"""Every state in which a page of the flow can be seen, and how to get there."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.core import mail
+from django.utils import timezone
+
+from password_reset.models import PasswordResetToken
+from tests.kit.browser import Window
+from tests.walk import token_in
+
+FORM, RESET = "/forgot-password", "/reset-password"
+UNKNOWN = "0" * 64
+
+
+class Stage:
+    """A window, the account that it is about, and the settings that a state needs."""
+
+    def __init__(self, window: Window, user: Any, host: Any = settings) -> None:
+        self.window, self.user, self.host = window, user, host
+
+    def link(self) -> str:
+        """Return the path of the link in a new mail."""
+        self.window.ask(self.user.email)
+        return f"{RESET}?token={token_in(mail.outbox[-1].body)}"
+
+    def goto(self, path: str) -> None:
+        self.window.page.goto(path)
+
+
+def form(stage: Stage) -> None:
+    stage.goto(FORM)
+
+
+def form_with_an_error(stage: Stage) -> None:
+    stage.window.ask("anna at example.com")
+
+
+def done(stage: Stage) -> None:
+    stage.window.ask(stage.user.email)
+
+
+def reset(stage: Stage) -> None:
+    stage.goto(stage.link())
+
+
+def reset_with_errors(stage: Stage) -> None:
+    reset(stage)
+    stage.window.choose("12345678")
+
+
+def reset_with_two_passwords(stage: Stage) -> None:
+    reset(stage)
+    stage.window.choose("quite-another-pass-phrase", "quite-an-other-pass-phrase")
+
+
+def complete(stage: Stage) -> None:
+    reset(stage)
+    stage.window.choose("quite-another-pass-phrase")
+
+
+def link_missing(stage: Stage) -> None:
+    stage.goto(RESET)
+
+
+def link_expired(stage: Stage) -> None:
+    link = stage.link()
+    PasswordResetToken.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
+    stage.goto(link)
+
+
+def link_used(stage: Stage) -> None:
+    link = stage.link()
+    PasswordResetToken.objects.all().void()
+    stage.goto(link)
+
+
+def link_unknown(stage: Stage) -> None:
+    stage.goto(f"{RESET}?token={UNKNOWN}")
+
+
+def rate_limited(stage: Stage) -> None:
+    stage.host.PASSWORD_RESET_REQUEST_RATE_PER_EMAIL = "1/h"
+    stage.window.ask(stage.user.email)
+    stage.window.ask(stage.user.email)
+
+
+def unavailable(stage: Stage) -> None:
+    stage.host.PASSWORD_RESET_ENABLED = False
+    stage.goto(FORM)
+
+
+def cookies_refused(stage: Stage) -> None:
+    stage.goto(FORM)
+    stage.window.context.clear_cookies()
+    stage.window.send()
+
+
+#: Each state and the status of its page.
+STATES: dict[Callable[[Stage], None], int] = {
+    form: 200,
+    form_with_an_error: 200,
+    done: 200,
+    reset: 200,
+    reset_with_errors: 200,
+    reset_with_two_passwords: 200,
+    complete: 200,
+    link_missing: 200,
+    link_expired: 410,
+    link_used: 410,
+    link_unknown: 404,
+    rate_limited: 429,
+    unavailable: 503,
+    cookies_refused: 403,
+}
