@@ -4,7 +4,9 @@ from typing import Any
 
 import django
 import pytest
+from django.conf import settings
 from django.core.cache import cache
+from django.utils import translation
 from pytest_django.fixtures import Settings
 
 from tests.factories import UserFactory
@@ -19,6 +21,12 @@ SMTP_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
 def empty_cache() -> None:
     """Start each test with untouched counters."""
     cache.clear()
+
+
+@pytest.fixture(autouse=True)
+def site_language() -> None:
+    """Start each test in the site's language, whatever a request before it asked for."""
+    translation.activate(settings.LANGUAGE_CODE)
 
 
 @pytest.fixture
