@@ -13,7 +13,9 @@ from django.contrib.staticfiles.handlers import StaticFilesHandler
 from django.core import mail
 from django.core.handlers.wsgi import WSGIHandler
 from django.core.servers.basehttp import ThreadedWSGIServer, WSGIRequestHandler
-from playwright.sync_api import Browser, Page, Request, Response
+from playwright.sync_api import Browser, Page, Playwright, Request, Response
+
+from tests.kit.conftest import find_program
 
 Application = Callable[[dict[str, Any], Any], Any]
 # Two registrable domains, so that one is cross-site to the other (RFC 6761 keeps .test for tests).
@@ -79,6 +81,16 @@ def key_digest(certificate: Path) -> str:
     command = ["openssl", "x509", "-in", certificate, "-noout", "-pubkey"]
     pem = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     return b64encode(hashlib.sha256(b64decode("".join(pem.splitlines()[1:-1]))).digest()).decode()
+
+
+def launch(playwright: Playwright, certificate: Path) -> Browser:
+    """Start Chromium: our two sites are all of its world."""
+    arguments = [
+        "--no-sandbox",
+        f"--host-resolver-rules={RESOLVER}",
+        f"--ignore-certificate-errors-spki-list={key_digest(certificate)}",
+    ]
+    return playwright.chromium.launch(executable_path=find_program("chromium", "chromium"), args=arguments)
 
 
 class Window:

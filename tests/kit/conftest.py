@@ -52,3 +52,12 @@ def stack() -> Iterator[Any]:
         yield site
     finally:
         site.close()
+
+
+@pytest.fixture
+def whole_again(stack: Any) -> Iterator[None]:
+    """Start again what a test has stopped, as systemd would."""
+    yield
+    for server in stack.running:
+        server.start()
+    stack.wait_until_ready()

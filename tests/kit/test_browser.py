@@ -11,7 +11,7 @@ from playwright.sync_api import sync_playwright
 
 from tests.factories import NEW_PASSWORD, OLD_PASSWORD
 from tests.kit import states
-from tests.kit.browser import RESOLVER, SITE, WEBMAIL, TlsServer, Window, key_digest, site_application, webmail
+from tests.kit.browser import SITE, WEBMAIL, TlsServer, Window, launch, site_application, webmail
 from tests.kit.conftest import ROOT, find_program, missing
 from tests.kit.pieces import make_certificates
 from tests.kit.states import STATES, Stage
@@ -33,18 +33,10 @@ def certificate(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def chromium(certificate):
-    options = {
-        "executable_path": find_program("chromium", "chromium"),
-        "args": [
-            "--no-sandbox",
-            f"--host-resolver-rules={RESOLVER}",
-            f"--ignore-certificate-errors-spki-list={key_digest(certificate)}",
-        ],
-    }
     with pytest.MonkeyPatch.context() as patch, sync_playwright() as playwright:
         # Playwright has a loop in this thread, and Django takes that for async code.
         patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
-        browser = playwright.chromium.launch(**options)
+        browser = launch(playwright, certificate)
         yield browser
         browser.close()
 

@@ -1,0 +1,59 @@
+-- The least-privilege role that the site runs as. Run by the owner of the tables, after every migration:
+--   APP_DATABASE_USER=yourapp_user APP_DATABASE_PASSWORD=… psql "$OWNER_DATABASE_URL" --file deploy/sql/grants.sql
+-- Running it again changes nothing. The password comes from the environment, so `ps` and the history of the shell do
+-- not see it; without one the role keeps what it has.
+\set ON_ERROR_STOP on
+\getenv app_user APP_DATABASE_USER
+\getenv app_password APP_DATABASE_PASSWORD
+\if :{?app_user}
+\else
+  \set app_user yourapp_user
+\endif
+
+-- Create application user if not exists
+SELECT format('CREATE ROLE %I LOGIN', :'app_user')
+WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = :'app_user') \gexec
+\if :{?app_password}
+  ALTER ROLE :"app_user" PASSWORD :'app_password';
+\endif
+
+-- Whatever it had before, by hand or by an older version of this file, it has no longer.
+REVOKE ALL ON ALL TABLES IN SCHEMA public FROM :"app_user";
+REVOKE ALL ON ALL SEQUENCES IN SCHEMA public FROM :"app_user";
+REVOKE CREATE ON SCHEMA public FROM PUBLIC, :"app_user";
+GRANT USAGE ON SCHEMA public TO :"app_user";
+
+-- Grant permissions: the flow …
+GRANT SELECT, INSERT, UPDATE, DELETE
+ON TABLE password_reset_tokens, password_reset_requests, password_reset_notices
+TO :"app_user";
+
+-- … the accounts: nobody is created or deleted, and of a row only what log-in and reset change …
+GRANT SELECT
+ON TABLE users
+TO :"app_user";
+GRANT UPDATE (password, last_login)
+ON TABLE users
+TO :"app_user";
+
+-- … their sessions: ours (a row for each log-in) and Django's store …
+GRANT SELECT, INSERT, UPDATE, DELETE
+ON TABLE user_sessions, django_session
+TO :"app_user";
+
+-- … what Django reads to know who may do what, and the admin's diary …
+GRANT SELECT
+ON TABLE auth_group, auth_group_permissions, auth_permission, users_groups, users_user_permissions,
+         django_content_type, django_migrations, django_admin_log
+TO :"app_user";
+GRANT INSERT
+ON TABLE django_admin_log
+TO :"app_user";
+
+-- … and the queue.
+GRANT SELECT, INSERT, UPDATE, DELETE
+ON TABLE django_tasks_database_dbtaskresult
+TO :"app_user";
+
+-- Grant sequence permissions
+GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA public TO :"app_user";

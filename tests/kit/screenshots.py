@@ -1,0 +1,129 @@
+"""Take the pictures of README and docs: `make screenshots`. The same pages give the same pictures."""
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import django
+import time_machine
+
+PICTURES = Path(__file__).parent.parent.parent / "docs" / "images"
+MOMENT = datetime(2026, 11, 22, 9, 41, tzinfo=UTC)
+DESKTOP = {"viewport": {"width": 960, "height": 600}}
+PHONE = {"viewport": {"width": 360, "height": 700}, "has_touch": True}
+#: File, state, window.
+PAGES: list[tuple[str, str, dict[str, Any]]] = [
+    ("forgot", "form", DESKTOP),
+    ("forgot-error", "form_with_an_error", DESKTOP),
+    ("check-your-mail", "done", DESKTOP),
+    ("new-password", "reset", DESKTOP),
+    ("new-password-errors", "reset_with_errors", DESKTOP),
+    ("saved", "complete", DESKTOP),
+    ("link-missing", "link_missing", DESKTOP),
+    ("link-expired", "link_expired", DESKTOP),
+    ("link-used", "link_used", DESKTOP),
+    ("link-unknown", "link_unknown", DESKTOP),
+    ("too-many", "rate_limited", DESKTOP),
+    ("unavailable", "unavailable", DESKTOP),
+    ("cookies-refused", "cookies_refused", DESKTOP),
+    ("forgot-phone", "form", PHONE),
+    ("new-password-phone-dark", "reset", PHONE | {"color_scheme": "dark"}),
+    ("new-password-dark", "reset", DESKTOP | {"color_scheme": "dark"}),
+    ("new-password-arabic", "reset", DESKTOP | {"locale": "ar"}),
+]
+MAILS = {"mail-link": "reset", "mail-changed": "complete"}
+
+
+@contextmanager
+def demo(folder: Path) -> Iterator[None]:
+    """Set Django up on an empty SQLite file, with the package's own pages and mail in memory."""
+    os.environ |= {"DATABASE_URL": f"sqlite:///{folder}/demo.sqlite3", "DJANGO_ALLOW_ASYNC_UNSAFE": "true"}
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
+    os.environ["LOG_LEVEL"] = "error"
+    django.setup()
+    from django.core.management import call_command  # noqa: PLC0415 - needs settings
+    from django.test.utils import override_settings, setup_test_environment  # noqa: PLC0415
+
+    from tests.kit.browser import SITE  # noqa: PLC0415
+
+    setup_test_environment()
+    call_command("migrate", verbosity=0)
+    own = {
+        "ALLOWED_HOSTS": [SITE],
+        "TEMPLATES": own_pages(),
+        "PASSWORD_RESET_APP_NAME": "Example",
+        "PASSWORD_RESET_BASE_URL": "https://www.example.com",
+        "PASSWORD_RESET_REQUEST_RATE_PER_IP": None,
+        "PASSWORD_RESET_CONFIRM_RATE_PER_IP": None,
+        "CSRF_TRUSTED_ORIGINS": [],
+    }
+    with override_settings(**own), time_machine.travel(MOMENT):
+        yield
+
+
+def own_pages() -> list[dict[str, Any]]:
+    from django.conf import settings  # noqa: PLC0415 - needs settings
+
+    return [settings.TEMPLATES[0] | {"DIRS": []}]
+
+
+def take(name: str, state: str, options: dict[str, Any], browser: Any, url: str) -> Any:
+    """Bring a page into a state, take its picture and return its window."""
+    from django.conf import settings  # noqa: PLC0415 - needs settings
+    from django.test.utils import override_settings  # noqa: PLC0415
+
+    from tests.factories import UserFactory  # noqa: PLC0415
+    from tests.kit import states  # noqa: PLC0415
+    from tests.kit.browser import Window  # noqa: PLC0415
+
+    window = Window(browser, url, reduced_motion="reduce", timezone_id="UTC", **options)
+    window.page.clock.set_fixed_time(MOMENT)
+    user = UserFactory.create(email=f"ada+{name}@example.com", first_name="Ada")
+    with override_settings(PASSWORD_RESET_ENABLED=True, PASSWORD_RESET_REQUEST_RATE_PER_EMAIL=None):
+        getattr(states, state)(states.Stage(window, user, settings))
+    window.page.wait_for_load_state("networkidle")
+    window.page.screenshot(path=PICTURES / f"{name}.png", full_page=True, animations="disabled")
+    return window
+
+
+def take_mail(name: str, state: str, browser: Any, url: str) -> None:
+    """Take the picture of the newest mail of a state, as a mail program shows it."""
+    from django.core import mail  # noqa: PLC0415 - needs settings
+
+    window = take(name, state, DESKTOP, browser, url)
+    window.page.set_viewport_size({"width": 680, "height": 400})
+    window.page.set_content(str(mail.outbox[-1].alternatives[0][0]))
+    window.page.screenshot(path=PICTURES / f"{name}.png", full_page=True)
+    window.close()
+
+
+def main(names: list[str]) -> None:
+    """Take the pictures that are named, or all."""
+    PICTURES.mkdir(exist_ok=True)
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pictures-of-reset-")))
+        stack.enter_context(demo(folder))
+        from playwright.sync_api import sync_playwright  # noqa: PLC0415 - only where it is asked for
+
+        from tests.kit.browser import SITE, TlsServer, launch, site_application  # noqa: PLC0415
+        from tests.kit.pieces import make_certificates  # noqa: PLC0415
+
+        make_certificates(folder, "site", SITE)
+        site = stack.enter_context(TlsServer(SITE, site_application(), folder / "site.pem"))
+        browser = launch(stack.enter_context(sync_playwright()), folder / "site.pem")
+        for name, state, options in PAGES:
+            if not names or name in names:
+                take(name, state, options, browser, site.url).close()
+        for name, state in MAILS.items():
+            if not names or name in names:
+                take_mail(name, state, browser, site.url)
+    print(f"{len(names) or len(PAGES) + len(MAILS)} pictures in {PICTURES}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,222 @@
+"""The shipped files, each judged by the program that reads it."""
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from project.env import BY_NAME
+from tests.kit.conftest import ROOT
+from tests.kit.pieces import DEPLOY, Nginx
+from tests.kit.release import instructions
+from tests.servers import free_port
+
+Program = Callable[[str, str], str]
+BIN = Path(sys.executable).parent
+RULES = DEPLOY / "prometheus" / "rules.yml"
+RULE_TESTS = DEPLOY / "prometheus" / "tests" / "rules.test.yml"
+DASHBOARD = DEPLOY / "grafana" / "dashboards" / "password-reset.json"
+COMPOSE = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
+ALERTS = [rule for group in yaml.safe_load(RULES.read_text())["groups"] for rule in group["rules"]]
+GUIDE = {
+    "HighPasswordResetRateLimit": "rate(password_reset_rate_limit_total[5m]) > 10",
+    "PasswordResetEmailFailures": "rate(password_reset_email_failures_total[5m]) > 0.1",
+    "PasswordResetDatabaseErrors": "rate(password_reset_database_errors_total[5m]) > 0",
+}
+
+
+def run(*command: str | Path, **options: Any) -> str:
+    """Run a command that must end well and return all it says."""
+    words = list(map(str, command))
+    result = subprocess.run(words, capture_output=True, text=True, **options)
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout + result.stderr
+
+
+@pytest.fixture
+def nginx(tmp_path: Path) -> Any:
+    server = Nginx(tmp_path, "127.0.0.1:8000", free_port())
+    yield server
+    server.close()
+
+
+def test_nginx_finds_nothing_to_say(nginx: Nginx) -> None:
+    said = run(nginx.binary, "-t", "-c", nginx.configuration).splitlines()
+    assert [line for line in said if not line.endswith(("syntax is ok", "test is successful"))] == []
+
+
+def test_gixy_finds_no_weakness(nginx: Nginx) -> None:
+    assert "No issues found" in run(BIN / "gixy", nginx.configuration)
+
+
+@pytest.fixture
+def units(tmp_path: Path) -> list[Path]:
+    """The units as shipped, but for the folder of the release, which must exist to be verified."""
+    programs = tmp_path / "release" / ".venv" / "bin"
+    programs.mkdir(parents=True)
+    for name in ("python", "gunicorn"):
+        (programs / name).symlink_to("/bin/true")
+    for source in (DEPLOY / "systemd").rglob("*.*"):
+        if source.is_file():
+            copy = tmp_path / source.relative_to(DEPLOY)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            text = source.read_text().replace("/srv/password-reset/current", f"{tmp_path}/release")
+            copy.write_text(text)
+    return sorted(path for path in (tmp_path / "systemd").iterdir() if path.is_file())
+
+
+def test_systemd_finds_nothing_to_say(program: Program, units: list[Path]) -> None:
+    assert len(units) == 6
+    assert run(program("systemd-analyze", "systemd"), "verify", *units) == ""
+
+
+def test_the_services_are_locked_in(program: Program, units: list[Path]) -> None:
+    analyze = program("systemd-analyze", "systemd")
+    services = [unit for unit in units if unit.suffix == ".service"]
+    assert len(services) == 4
+    for service in services:
+        run(analyze, "security", "--offline=yes", "--threshold=20", service)
+
+
+def test_compose_follows_its_schema() -> None:
+    run(BIN / "check-jsonschema", "--builtin-schema", "vendor.compose-spec", DEPLOY / "compose.yaml")
+
+
+def test_compose_mounts_only_what_the_kit_has() -> None:
+    mounts = [mount for service in COMPOSE["services"].values() for mount in service.get("volumes", [])]
+    sources = [mount.partition(":")[0] for mount in mounts]
+    files = [source for source in sources if source.startswith("./")]
+    assert files
+    assert [source for source in files if not (DEPLOY / source).exists()] == []
+    assert {source for source in sources if source not in files} <= set(COMPOSE["volumes"])
+
+
+def test_compose_builds_stages_that_exist() -> None:
+    built = [service["build"] for service in COMPOSE["services"].values() if "build" in service]
+    assert {build["target"] for build in built} == {"web", "cron", "edge"}
+    for build in built:
+        assert list(instructions(build["target"]))
+
+
+def test_compose_sets_only_variables_that_the_site_reads() -> None:
+    names = [name.removesuffix("_FILE") for name in COMPOSE["services"]["web"]["environment"]]
+    assert set(names) <= set(BY_NAME)
+
+
+def test_compose_trusts_nginx_and_nobody_else() -> None:
+    nginx, web = COMPOSE["services"]["nginx"], COMPOSE["services"]["web"]
+    address = nginx["networks"]["edge"]["ipv4_address"]
+    assert web["environment"]["TRUSTED_PROXIES"] == f"{address}/32"
+    assert nginx["environment"]["UPSTREAM"] == f"{web['networks']['edge']['ipv4_address']}:8000"
+
+
+def test_strangers_reach_nginx_alone() -> None:
+    published = {
+        name: [port for port in service.get("ports", []) if not port.startswith("127.0.0.1:")]
+        for name, service in COMPOSE["services"].items()
+    }
+    assert {name for name, ports in published.items() if ports} == {"nginx"}
+
+
+def test_hadolint_finds_nothing_to_say() -> None:
+    assert run(BIN / "hadolint", DEPLOY / "Dockerfile") == ""
+
+
+def test_the_image_runs_as_nobody_in_particular_and_tells_its_health() -> None:
+    web = dict(instructions("web"))
+    assert web["USER"] == "10001:10001"
+    assert "/health/live" in web["HEALTHCHECK"]
+
+
+def test_the_image_keeps_nothing_that_installs() -> None:
+    steps = [rest for name, rest in instructions("web") if name == "RUN"]
+    assert "pip uninstall" in steps[0]
+    assert not re.search(r"apt|gcc|build-essential|pip install", " ".join(steps))
+
+
+@pytest.mark.parametrize("script", ["backup", "restore", "make_certificates", "cron/job", "cron/container"])
+def test_the_shell_can_read(script: str) -> None:
+    run("sh", "-n", DEPLOY / script)
+
+
+def test_promtool_accepts_the_rules_and_their_tests_pass(program: Program) -> None:
+    promtool = program("promtool", "prometheus")
+    assert f"SUCCESS: {len(ALERTS)} rules found" in run(promtool, "check", "rules", RULES)
+    assert "SUCCESS" in run(promtool, "test", "rules", RULE_TESTS)
+
+
+def test_promtool_accepts_the_configuration(program: Program) -> None:
+    configuration = DEPLOY / "prometheus" / "prometheus.yml"
+    run(program("promtool", "prometheus"), "check", "config", "--syntax-only", configuration)
+
+
+def test_amtool_accepts_the_configuration(program: Program) -> None:
+    amtool = program("amtool", "prometheus-alertmanager")
+    assert "SUCCESS" in run(amtool, "check-config", DEPLOY / "prometheus" / "alertmanager.yml")
+
+
+@pytest.mark.parametrize("alert", [rule["alert"] for rule in ALERTS])
+def test_each_alert_is_shown_to_fire_and_to_be_silent(alert: str) -> None:
+    cases = [
+        case
+        for test in yaml.safe_load(RULE_TESTS.read_text())["tests"]
+        for case in test["alert_rule_test"]
+        if case["alertname"] == alert
+    ]
+    assert {bool(case["exp_alerts"]) for case in cases} == {True, False}
+
+
+@pytest.mark.parametrize(("alert", "expression"), GUIDE.items())
+def test_the_guides_alerts_keep_their_expressions(alert: str, expression: str) -> None:
+    assert [rule["expr"] for rule in ALERTS if rule["alert"] == alert] == [expression]
+
+
+def expressions() -> list[str]:
+    """Return every expression of alerts and dashboard, Grafana's variables filled in."""
+    panels = json.loads(DASHBOARD.read_text())["panels"]
+    targets = [target["expr"] for panel in panels for target in panel["targets"]]
+    filled = [re.sub(r"\$__(range|rate_interval)", "1h", target) for target in targets]
+    return [rule["expr"] for rule in ALERTS] + filled
+
+
+def test_every_expression_of_the_dashboard_can_be_read(program: Program, tmp_path: Path) -> None:
+    rules = [{"record": f"panel_{n}", "expr": text} for n, text in enumerate(expressions())]
+    file = tmp_path / "rules.yml"
+    file.write_text(json.dumps({"groups": [{"name": "all", "rules": rules}]}))
+    run(program("promtool", "prometheus"), "check", "rules", file)
+
+
+def test_every_expression_names_only_metrics_that_the_site_shows(stack: Any) -> None:
+    visitor = stack.visitor()
+    for number in range(4):
+        visitor.ask_for_link(f"nobody-{number}@example.org")
+    stack.manage("process_reset_requests")
+    stack.manage("purge_reset_tokens")
+    shown = {sample.partition("{")[0] for sample in stack.metrics()} | {"up"}
+    wanted = set(re.findall(r"\b(?:password_reset|django)_[a-z_0-9]+\b", " ".join(expressions())))
+    assert wanted
+    assert wanted <= shown
+
+
+def test_the_dashboard_answers_the_monthly_questions() -> None:
+    titles = {panel["title"] for panel in json.loads(DASHBOARD.read_text())["panels"]}
+    assert titles >= {"Requests", "Passwords reset", "Links that came too late", "From request to reset"}
+
+
+def test_the_dashboard_asks_the_provisioned_source() -> None:
+    folder = DEPLOY / "grafana" / "provisioning" / "datasources"
+    source = yaml.safe_load((folder / "prometheus.yml").read_text())["datasources"][0]
+    panels = json.loads(DASHBOARD.read_text())["panels"]
+    assert {panel["datasource"]["uid"] for panel in panels} == {source["uid"]}
+
+
+def test_git_ignores_every_secret_of_the_kit() -> None:
+    secrets = [secret["file"] for secret in COMPOSE["secrets"].values()]
+    for name in [".env", ".env.production", *secrets]:
+        run("git", "check-ignore", "--quiet", DEPLOY / name, cwd=ROOT)
