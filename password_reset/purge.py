@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from django.db import router, transaction
+from django.db import OperationalError, connections, router, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
@@ -16,6 +16,8 @@ from .models import PasswordResetNotice, PasswordResetRequest, PasswordResetToke
 
 #: Rows per transaction: some tens of milliseconds of a PostgreSQL.
 BATCH_SIZE = 5000
+#: Milliseconds that a batch waits for a row that somebody holds.
+PATIENCE = 100
 
 Progress = Callable[[str, int], object]
 
@@ -41,7 +43,7 @@ def purge(
     if not conf.enabled:
         return PurgeResult()
     counts = {
-        name: sum(rows.count() if dry_run else _delete(rows, order, batch_size, progress) for rows, order in sets)
+        name: sum(rows.count() if dry_run else _sweep(rows, order, batch_size, progress) for rows, order in sets)
         for name, sets in _dead_rows().items()
     }
     if not dry_run:
@@ -63,7 +65,7 @@ def _dead_rows() -> dict[str, list[tuple[QuerySet[Any], str]]]:
     }
 
 
-def _delete(rows: QuerySet[Any], order: str, batch_size: int, progress: Progress) -> int:
+def _sweep(rows: QuerySet[Any], order: str, batch_size: int, progress: Progress) -> int:
     total = 0
     for count in _batches(rows, order, batch_size):
         total += count
@@ -76,20 +78,40 @@ def _batches(rows: QuerySet[Any], order: str, batch_size: int) -> Iterator[int]:
 
     A batch begins where the one before ended, so that no scan wades through the entries of rows just deleted.
     """
-    rows = rows.using(router.db_for_write(rows.model))
+    rest = rows = rows.using(router.db_for_write(rows.model))
     while True:
-        ends = rows.order_by(order).values_list(order, flat=True)[batch_size - 1 : batch_size]
-        end = ends.first()
-        batch = rows if end is None else rows.filter(**{f"{order}__lte": end})
-        yield _delete_unlocked(batch)
+        end = rest.order_by(order).values_list(order, flat=True)[batch_size - 1 : batch_size].first()
         if end is None:
+            yield _delete_batch(rest)
             return
-        rows = rows.filter(**{f"{order}__gt": end})
+        yield _delete_batch(rest.filter(**{f"{order}__lte": end}))
+        rest = rows.filter(**{f"{order}__gt": end})
+
+
+def _delete_batch(batch: QuerySet[Any]) -> int:
+    """Delete a batch in one go or, where somebody holds a row of it, what nobody holds.
+
+    The purge is never the one that others lose to: it gives up long before PostgreSQL looks for a deadlock (1 s).
+    """
+    connection = connections[batch.db]
+    if connection.vendor != "postgresql" or connection.in_atomic_block:
+        return _delete_unlocked(batch)
+    try:
+        with transaction.atomic(using=batch.db), connection.cursor() as cursor:
+            cursor.execute(f"SET LOCAL lock_timeout = {PATIENCE}")
+            return _delete(batch)
+    except OperationalError:
+        return _delete_unlocked(batch)
 
 
 def _delete_unlocked(batch: QuerySet[Any]) -> int:
-    """Delete what nobody else has locked: a purge that waits for nobody cannot deadlock with a reset or a purge."""
+    """Delete what nobody else has locked. To lock each row first takes three times as long."""
     with transaction.atomic(using=batch.db):
         free = batch.select_for_update(skip_locked=True).values("pk")
         # The condition of the inner query again: without it the planner may read the whole table for each batch.
-        return batch.filter(pk__in=free).only("pk").delete()[1].get(batch.model._meta.label, 0)
+        return _delete(batch.filter(pk__in=free))
+
+
+def _delete(rows: QuerySet[Any]) -> int:
+    # With nothing but keys to remember, where a table that refers to this one has Django read the rows first.
+    return rows.only("pk").delete()[1].get(rows.model._meta.label, 0)
