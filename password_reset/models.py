@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Self, TypeVar
 
 from django.conf import settings
@@ -23,6 +23,8 @@ MAX_ATTEMPTS = 12
 FIRST_PAUSE = timedelta(seconds=15)
 #: 15 s doubling up to two hours: twelve attempts span about six hours.
 LONGEST_PAUSE = timedelta(hours=2)
+#: PostgreSQL's operator class by which an index answers "begins with" in every collation; equality too.
+PREFIX = "varchar_pattern_ops"
 
 
 class LongNameIndex(models.Index):
@@ -59,6 +61,18 @@ class OutboxQuerySet(models.QuerySet[Row]):
     def settled(self) -> Self:
         """Rows that are sent or given up."""
         return self.filter(Q(processed_at__isnull=False) | Q(failed_at__isnull=False))
+
+    def retriable(self) -> Self:
+        """Rows that may be tried again at once: given up, or waiting and surely in no worker's hands.
+
+        What is due within a lease may be leased: to set it back would send its mail twice.
+        """
+        leased = Q(attempts__gt=0, next_attempt_at__gt=timezone.now(), next_attempt_at__lte=timezone.now() + LEASE)
+        return self.filter(processed_at__isnull=True).exclude(Q(failed_at__isnull=True) & leased)
+
+    def revive(self) -> int:
+        """Make rows due at once, with all their attempts before them; return how many could be."""
+        return self.retriable().update(attempts=0, next_attempt_at=None, failed_at=None)
 
     def claim(self, pk: int) -> Row | None:
         """Take one due row for the length of a lease; ``None`` when another worker has it."""
@@ -142,7 +156,17 @@ class PasswordResetRequest(OutboxRow):
                 condition=Q(processed_at__isnull=True, failed_at__isnull=True),
             ),
             models.Index(fields=["created_at"], name="password_reset_requests_age"),
-            models.Index(fields=["email"], name="password_reset_requests_email"),
+            # What support looks for: the beginning of an address, a visitor's address, what was given up.
+            models.Index(fields=["email"], name="password_reset_requests_email", opclasses=[PREFIX]),
+            models.Index(fields=["ip_address", "id"], name="password_reset_requests_ip"),
+            models.Index(fields=["id"], name="password_reset_requests_failed", condition=Q(failed_at__isnull=False)),
+            # Few, among many that strangers asked for at addresses without an account.
+            models.Index(fields=["id"], name="password_reset_requests_sent", condition=Q(mails_sent__gt=0)),
+        ]
+        permissions = [
+            ("retry_passwordresetrequest", "Can retry password reset requests"),
+            ("send_passwordresetrequest", "Can send a reset link to a user"),
+            ("explain_passwordresetrequest", "Can see why a person cannot reset their password"),
         ]
 
     def __str__(self) -> str:
@@ -164,9 +188,9 @@ class PasswordResetTokenQuerySet(models.QuerySet["PasswordResetToken"]):
         """Spend a usable token; ``False`` when somebody else was first. Decided by the database."""
         return self.usable().filter(pk=pk).update(used_at=timezone.now()) == 1
 
-    def void(self) -> int:
+    def void(self, at: datetime | None = None) -> int:
         """Make tokens useless and return how many were still open."""
-        return self.filter(used_at__isnull=True).update(used_at=timezone.now())
+        return self.filter(used_at__isnull=True).update(used_at=at or timezone.now())
 
     def purgeable(self, retention: timedelta) -> Self:
         """Tokens that died at least ``retention`` ago: the guide's nightly clean-up for zero."""
@@ -223,7 +247,8 @@ class PasswordResetToken(models.Model):
         ]
         indexes = [
             LongNameIndex(fields=["user"], name="idx_password_reset_tokens_user_id"),
-            LongNameIndex(fields=["email"], name="idx_password_reset_tokens_email"),
+            LongNameIndex(fields=["email"], name="idx_password_reset_tokens_email", opclasses=[PREFIX]),
+            LongNameIndex(fields=["ip_address", "id"], name="idx_password_reset_tokens_ip_address"),
             LongNameIndex(fields=["expires_at"], name="idx_password_reset_tokens_expires_at"),
             LongNameIndex(
                 fields=["used_at"],
@@ -231,6 +256,7 @@ class PasswordResetToken(models.Model):
                 condition=Q(used_at__isnull=False),
             ),
         ]
+        permissions = [("void_passwordresettoken", "Can void password reset tokens")]
 
     def __str__(self) -> str:
         return f"{self.email} ({self.created_at:%Y-%m-%d %H:%M})"
@@ -276,7 +302,11 @@ class PasswordResetNotice(OutboxRow):
                 condition=Q(processed_at__isnull=True, failed_at__isnull=True),
             ),
             models.Index(fields=["created_at"], name="password_reset_notices_age"),
+            models.Index(fields=["email"], name="password_reset_notices_email", opclasses=[PREFIX]),
+            models.Index(fields=["ip_address", "id"], name="password_reset_notices_ip"),
+            models.Index(fields=["id"], name="password_reset_notices_failed", condition=Q(failed_at__isnull=False)),
         ]
+        permissions = [("retry_passwordresetnotice", "Can retry password change notices")]
 
     def __str__(self) -> str:
         return f"{self.email} ({self.created_at:%Y-%m-%d %H:%M})"

@@ -177,6 +177,8 @@ def _settle(row: OutboxRow, errors: list[Exception]) -> None:
 def _give_up(row: OutboxRow, reason: str) -> None:
     if not row.give_up(reason):
         return
+    if isinstance(row, PasswordResetRequest):
+        metrics.requests_total.labels(status="failed").inc()
     reset_mail_failed.send_robust(sender=type(row), row=row, reason=reason)
     logger.error("Password reset mail given up", extra={"outbox": row._meta.db_table, "row": row.pk, "reason": reason})
 

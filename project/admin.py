@@ -4,11 +4,13 @@ from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.utils.translation import gettext_lazy as _
 
+from password_reset.admin import SendResetLinkMixin
+
 from .models import User
 
 
 @admin.register(User)
-class UserAdmin(DjangoUserAdmin):  # type: ignore[type-arg]  # not generic at run time
+class UserAdmin(SendResetLinkMixin, DjangoUserAdmin):  # type: ignore[type-arg]  # not generic at run time
     """Django's user admin, without a user name."""
 
     list_display = ("email", "first_name", "last_name", "is_active", "is_staff")

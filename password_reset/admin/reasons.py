@@ -1,0 +1,63 @@
+"""Why a mail did not leave: the code on a row (``password_reset.transport``) in words for support staff."""
+
+from __future__ import annotations
+
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+SILENT = gettext_lazy("the mail server does not answer")
+HUNG_UP = gettext_lazy("the mail server hung up")
+CERTIFICATE = gettext_lazy("the mail server's certificate is not trusted")
+LOG_IN = gettext_lazy("the mail provider refuses our user name, password or key")
+SLOW_DOWN = gettext_lazy("the mail provider takes no more mails from us at present")
+PROVIDER = gettext_lazy("the mail provider has trouble of its own")
+RECIPIENT = gettext_lazy("the recipient's address is refused")
+NOT_NOW = gettext_lazy("the recipient's mail server puts us off, as it does with a full mailbox or an unknown sender")
+SENDER = gettext_lazy("our sender address is refused")
+MESSAGE = gettext_lazy("the mail itself is refused")
+UNDELIVERABLE = gettext_lazy("the address on file cannot be mailed to")
+DATABASE = gettext_lazy("the database could not be reached")
+TEMPLATE = gettext_lazy("the mail could not be written, since its template is broken")
+CRASHED = gettext_lazy("the worker was ended in the middle of it")
+
+KINDS = {
+    "crashed": CRASHED,
+    "TimeoutError": SILENT,
+    "ConnectionRefusedError": SILENT,
+    "ConnectTimeout": SILENT,
+    "ReadTimeout": SILENT,
+    "ConnectionError": SILENT,
+    "EndpointConnectionError": SILENT,
+    "gaierror": gettext_lazy("the mail server's name is not found"),
+    "OSError": SILENT,
+    "SMTPServerDisconnected": HUNG_UP,
+    "ConnectionResetError": HUNG_UP,
+    "BrokenPipeError": HUNG_UP,
+    "SMTPConnectError": HUNG_UP,
+    "SSLCertVerificationError": CERTIFICATE,
+    "SSLError": CERTIFICATE,
+    "SMTPAuthenticationError": LOG_IN,
+    "NoCredentialsError": LOG_IN,
+    "SMTPRecipientsRefused": RECIPIENT,
+    "AnymailRecipientsRefused": RECIPIENT,
+    "SMTPSenderRefused": SENDER,
+    "SMTPDataError": MESSAGE,
+    "Undeliverable": UNDELIVERABLE,
+    "OperationalError": DATABASE,
+    "InterfaceError": DATABASE,
+    "TemplateDoesNotExist": TEMPLATE,
+    "TemplateSyntaxError": TEMPLATE,
+}
+#: What a web API's status says, where its kind of error says nothing.
+STATUSES = {"401": LOG_IN, "403": LOG_IN, "429": SLOW_DOWN, "400": MESSAGE}
+
+
+def in_words(code: str) -> str:
+    """Return a row's last error as a sentence's end, with the code for whoever has to repair it."""
+    if not code:
+        return ""
+    kind, _space, number = code.partition(" ")
+    words = KINDS.get(kind) or STATUSES.get(number) or (PROVIDER if number.startswith("5") else _("something failed"))
+    if kind.startswith("SMTP") and number.startswith("4") and words != LOG_IN:
+        words = NOT_NOW if kind == "SMTPRecipientsRefused" else SLOW_DOWN
+    return f"{words} ({code})"

@@ -1,0 +1,122 @@
+"""Requests and notices: what is to be mailed and what became of it, with an action to try again now."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from django.contrib import admin, messages
+from django.db import transaction
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest
+from django.urls import URLPattern, path
+from django.utils.html import format_html
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from password_reset import tasks, transport
+from password_reset.conf import conf
+from password_reset.models import OutboxQuerySet, OutboxRow, PasswordResetRequest, PasswordResetToken
+
+from . import reasons, sending, states, support
+from .accounts import link
+from .lists import ReadOnlyAdmin, in_chunks, log, pks
+
+if TYPE_CHECKING:
+    from django.tasks import Task
+
+#: Rows that a retry rings for. Each bell has a worker take some of the others along, and cron finds the rest.
+BELLS = 100
+
+
+class OutboxAdmin(ReadOnlyAdmin):
+    """Mails to send, their attempts and their fate."""
+
+    actions = ["retry"]
+    bell: Task[[int], None]
+
+    @admin.action(permissions=["retry"], description=gettext_lazy("Try again now"))
+    def retry(self, request: HttpRequest, queryset: OutboxQuerySet[Any]) -> None:
+        if not conf.enabled:
+            self.message_user(request, sending.SWITCHED_OFF, messages.ERROR)
+            return
+        revived = 0
+        for rows in in_chunks(queryset.retriable()):
+            keys = [row.pk for row in rows]
+            revived += self.model.objects.filter(pk__in=keys).revive()
+            log(request, rows, _("Asked to be tried again at once."))
+            # A row rings once it is written, and for itself alone: whatever fails here, cron finds it due.
+            transaction.on_commit(partial(_ring, self.bell, keys[:BELLS]), robust=True)
+        self._tell(request, revived)
+
+    def has_retry_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm(f"{self.opts.app_label}.retry_{self.opts.model_name}")
+
+    @admin.display(description=gettext_lazy("state"))
+    def state(self, row: OutboxRow) -> str:
+        return states.of_mail(row)
+
+    @admin.display(description=gettext_lazy("last trouble"))
+    def trouble(self, row: OutboxRow) -> str:
+        return reasons.in_words(row.last_error)
+
+    def _tell(self, request: HttpRequest, revived: int) -> None:
+        done = ngettext("%(count)d mail is due at once.", "%(count)d mails are due at once.", revived)
+        rest = _("What is sent already, or is tried within five minutes by itself, was left alone.")
+        level = messages.SUCCESS if revived else messages.WARNING
+        self.message_user(request, f"{done % {'count': revived}} {rest}", level)
+
+
+class RequestAdmin(OutboxAdmin):
+    """What people typed into the form."""
+
+    bell = tasks.deliver_request
+    list_display = ("email", "state", "created_at", "ip_address", "trouble")
+    list_filter = (states.OutboxStateFilter,)
+    fields = (
+        "email", "source", "created_at", "state", "attempts", "next_attempt_at", "processed_at", "failed_at",
+        "mails_sent", "trouble", "links", "ip_address", "user_agent", "language",
+    )  # fmt: skip
+    readonly_fields = ("state", "trouble", "links")
+
+    def get_urls(self) -> list[URLPattern]:
+        name = f"{self.opts.app_label}_{self.opts.model_name}"
+        wrap = self.admin_site.admin_view
+        return [
+            path("why/", wrap(partial(support.view, self)), name=f"{name}_explain"),
+            path("send/<path:user_id>/", wrap(partial(sending.view, self)), name=f"{name}_send"),
+            *super().get_urls(),
+        ]
+
+    def of_users(self, users: QuerySet[Any]) -> Q:
+        """A request knows no user; the links that it led to do."""
+        mailed = PasswordResetToken.objects.filter(user__in=pks(users), request__isnull=False)
+        return Q(pk__in=list(mailed.values_list("request_id", flat=True)[:1000]))
+
+    @admin.display(description=gettext_lazy("links"))
+    def links(self, row: PasswordResetRequest) -> str:
+        address = link(self.admin_site, "password_reset_passwordresettoken_changelist")
+        return format_html('<a href="{}?request__exact={}">{}</a>', address, row.pk, _("Links that were mailed"))
+
+
+class NoticeAdmin(OutboxAdmin):
+    """The mails that tell owners of a changed password."""
+
+    bell = tasks.deliver_notice
+    list_display = ("email", "user", "state", "created_at", "ip_address", "trouble")
+    list_filter = (states.OutboxStateFilter,)
+    list_select_related = ("user",)
+    fields = (
+        "user", "email", "created_at", "sessions_deleted", "state", "attempts", "next_attempt_at", "processed_at",
+        "failed_at", "trouble", "ip_address", "user_agent", "language",
+    )  # fmt: skip
+    readonly_fields = ("state", "trouble")
+
+
+def _ring(bell: Task[[int], None], keys: list[int]) -> None:
+    """Ring for rows until, where a bell sends in this process, it turns out that no mail can leave."""
+    with transport.connection() as line:
+        for key in keys:
+            if line.down:
+                return
+            tasks.ring(bell, key)

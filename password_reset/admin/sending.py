@@ -1,0 +1,135 @@
+"""Send a reset link to a user. Staff never see or set a password or a token (OWASP ASVS 5.0, 6.4.6)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from django.contrib import messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from password_reset import services
+from password_reset.conf import conf
+from password_reset.models import PasswordResetRequest, stored_email
+from password_reset.ratelimit import CounterUnavailable, RateLimited, count_address
+
+from . import accounts
+from .lists import log
+from .states import at
+
+if TYPE_CHECKING:
+    from .lists import ModelAdmin
+
+SWITCHED_OFF = gettext_lazy(
+    "Password reset is switched off (PASSWORD_RESET_ENABLED): nothing is sent until it is on again."
+)
+#: In one go: each is counted, looked up and written.
+MANY = 100
+
+
+class Refused(Exception):
+    """No link is sent; the text is a sentence for staff."""
+
+
+def refusal(actor: Any, user: Any) -> str:
+    """Return why no link may be sent to a user; an empty text where it may."""
+    if not conf.enabled:
+        return str(SWITCHED_OFF)
+    found = list(conf.user_finder(stored_email(user))) if stored_email(user) else []
+    if not getattr(actor, "is_superuser", False) and any(map(_is_privileged, [user, *found])):
+        # Whoever may edit a colleague's address could else send themselves the colleague's link.
+        return _("The address belongs to a member of staff: only a superuser may send this link.")
+    return obstacle(user, found)
+
+
+def obstacle(user: Any, found: list[Any]) -> str:
+    """Return what an account has against a reset; an empty text for nothing. ``found`` is whom the site finds."""
+    if not user.is_active:
+        return _("The account is not active.")
+    if not user.has_usable_password():
+        return _("The account has no password to reset: its owner logs in in another way.")
+    if not stored_email(user):
+        return _("The account has no mail address.")
+    if user.pk not in {one.pk for one in found}:
+        return _("This site's own rule (PASSWORD_RESET_USER_FINDER) finds no such account under its address.")
+    return ""
+
+
+def send(actor: Any, user: Any) -> None:
+    """Ask for a link for a user, as the form would; the worker sends it. Raises ``Refused``."""
+    if sentence := refusal(actor, user):
+        raise Refused(sentence)
+    try:
+        count_address(stored_email(user))
+    except RateLimited as limit:
+        until = at(timezone.now() + timedelta(seconds=limit.retry_after))
+        sentence = _("The limit of this address is reached; until %(time)s no link can be sent.") % {"time": until}
+        raise Refused(sentence) from limit
+    except CounterUnavailable as error:
+        raise Refused(_("The counters cannot be reached, so nothing was sent. Try again in a minute.")) from error
+    # The mail says where a request came from: where staff sits is not its reader's business.
+    services.request_reset(
+        stored_email(user), ip_address=None, user_agent="", language="", source=PasswordResetRequest.Source.ADMIN
+    )
+
+
+def view(model_admin: ModelAdmin, request: HttpRequest, user_id: str) -> HttpResponse:
+    """Ask whether to send a link to one user, and send it."""
+    site = model_admin.admin_site
+    user = accounts.find(site, request, user_id)
+    if user is None:
+        raise Http404
+    if not request.user.has_perm(accounts.SEND) or not accounts.may_see(site, request, user):
+        raise PermissionDenied
+    if request.method != "POST":
+        return confirmation(model_admin, request, [user])
+    send_to_all(model_admin, request, [user])
+    index = accounts.link(site, "index") or "/"
+    return HttpResponseRedirect(accounts.page(site, request, user) or index)
+
+
+def send_to_all(model_admin: ModelAdmin, request: HttpRequest, users: Iterable[Any]) -> None:
+    """Send each user a link, enter it into the admin's log, and tell staff what became of it."""
+    sent = []
+    for user in users:
+        try:
+            send(request.user, user)
+            sent.append(user)
+        except Refused as reason:
+            model_admin.message_user(request, f"{user}: {reason}", messages.ERROR)
+    if sent:
+        log(request, sent, _("Sent a link to reset the password."))
+        count = ngettext(
+            "A link is on its way to %(count)d user.", "Links are on their way to %(count)d users.", len(sent)
+        )
+        model_admin.message_user(request, count % {"count": len(sent)}, messages.SUCCESS)
+
+
+def confirmation(model_admin: ModelAdmin, request: HttpRequest, users: list[Any]) -> TemplateResponse:
+    """Return the page that names who would be mailed, and who not and why."""
+    site = model_admin.admin_site
+    request.current_app = site.name
+    refusals = [(user, refusal(request.user, user)) for user in users]
+    context = {
+        **site.each_context(request),
+        "title": _("Send a reset link"),
+        "opts": model_admin.opts,
+        "media": model_admin.media,
+        "users": [(user, stored_email(user)) for user, sentence in refusals if not sentence],
+        "refused": [(user, sentence) for user, sentence in refusals if sentence],
+        "token_lifetime": conf.token_lifetime,
+        "action": request.POST.get("action", ""),
+        "action_checkbox_name": ACTION_CHECKBOX_NAME,
+    }
+    return TemplateResponse(request, "admin/password_reset/send_confirmation.html", context)
+
+
+def _is_privileged(user: Any) -> bool:
+    return bool(getattr(user, "is_staff", False) or getattr(user, "is_superuser", False))

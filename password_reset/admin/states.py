@@ -1,0 +1,80 @@
+"""What state a row is in: as a filter of a list, and in a word."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils import formats, timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, pgettext_lazy
+
+from password_reset.models import OutboxRow, PasswordResetToken
+
+type_rows = Callable[[Any], QuerySet[Any]]
+
+
+class StateFilter(admin.SimpleListFilter):
+    """Rows of a list in one state; each state is a named set of the model."""
+
+    title = gettext_lazy("state")
+    parameter_name = "state"
+    states: dict[str, tuple[Any, type_rows]]
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [(name, label) for name, (label, rows) in self.states.items()]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        state = self.states.get(self.value() or "")
+        return state[1](queryset) if state else queryset
+
+
+class OutboxStateFilter(StateFilter):
+    """Mails by what became of them."""
+
+    states = {
+        "pending": (gettext_lazy("waiting (due or not yet)"), lambda rows: rows.pending()),
+        "due": (gettext_lazy("due now"), lambda rows: rows.due()),
+        "failed": (gettext_lazy("given up"), lambda rows: rows.filter(failed_at__isnull=False)),
+        "sent": (gettext_lazy("sent"), lambda rows: rows.filter(processed_at__isnull=False, mails_sent__gt=0)),
+    }
+
+
+class TokenStateFilter(StateFilter):
+    """Links by what they open."""
+
+    states = {
+        "usable": (pgettext_lazy("link", "usable"), lambda rows: rows.usable()),
+        "used": (pgettext_lazy("link", "used or voided"), lambda rows: rows.filter(used_at__isnull=False)),
+        "expired": (pgettext_lazy("link", "expired"), lambda rows: rows.expired().filter(used_at__isnull=True)),
+    }
+
+
+def of_mail(row: OutboxRow) -> str:
+    """Return what became of a mail, in a word or two."""
+    if row.failed_at:
+        return _("given up")
+    if row.processed_at:
+        return _("sent") if row.mails_sent else _("no account to mail")
+    if row.next_attempt_at is None or row.next_attempt_at <= timezone.now():
+        return _("due now")
+    return _("waiting until %(time)s") % {"time": at(row.next_attempt_at)}
+
+
+def of_link(token: PasswordResetToken) -> str:
+    """Return what a link still opens, with the moment of its change."""
+    if token.used_at:
+        return _("used or voided at %(time)s") % {"time": at(token.used_at)}
+    if token.is_expired:
+        return _("expired at %(time)s") % {"time": at(token.expires_at)}
+    return _("usable until %(time)s") % {"time": at(token.expires_at)}
+
+
+def at(moment: Any) -> str:
+    """Return a moment as staff says it on the telephone: the time alone where it is of today."""
+    local = timezone.localtime(moment)
+    today = local.date() == timezone.localdate()
+    return formats.date_format(local, "TIME_FORMAT" if today else "DATETIME_FORMAT")

@@ -1,0 +1,87 @@
+"""Links and log-ins. No digest, fingerprint or session key is ever shown."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest
+from django.template.response import TemplateResponse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from password_reset.models import PasswordResetToken, PasswordResetTokenQuerySet
+
+from . import states
+from .accounts import known_as
+from .lists import ReadOnlyAdmin, in_chunks, log
+
+
+class TokenAdmin(ReadOnlyAdmin):
+    """The links that were mailed, known by everything but their secret."""
+
+    actions = ["void"]
+    list_display = ("email", "user", "state", "created_at", "sent_at", "ip_address")
+    list_filter = (states.TokenStateFilter,)
+    list_select_related = ("user",)
+    linkable = ReadOnlyAdmin.linkable | {"request__exact"}
+    fields = (
+        "user", "email", "request", "state", "created_at", "sent_at", "expires_at", "used_at", "message_id",
+        "ip_address", "user_agent",
+    )  # fmt: skip
+    readonly_fields = ("state",)
+
+    @admin.action(permissions=["void"], description=gettext_lazy("Void: the selected links stop working"))
+    def void(self, request: HttpRequest, queryset: PasswordResetTokenQuerySet) -> TemplateResponse | None:
+        usable = queryset.usable()
+        if "confirmed" not in request.POST:
+            return self._ask(request, usable)
+        count = sum(self._void(request, chunk) for chunk in in_chunks(usable))
+        message = ngettext("%(count)d link was voided.", "%(count)d links were voided.", count) % {"count": count}
+        self.message_user(request, message, messages.SUCCESS if count else messages.WARNING)
+        return None
+
+    def has_void_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("password_reset.void_passwordresettoken")
+
+    @admin.display(description=gettext_lazy("state"))
+    def state(self, token: PasswordResetToken) -> str:
+        return states.of_link(token)
+
+    def _void(self, request: HttpRequest, chunk: list[Any]) -> int:
+        now, tokens = timezone.now(), PasswordResetToken.objects.filter(pk__in=[token.pk for token in chunk])
+        count = tokens.void(now)
+        # By the moment: a link that was spent while we looked was not voided.
+        log(request, tokens.filter(used_at=now), _("Voided: the link stops working."))
+        return count
+
+    def _ask(self, request: HttpRequest, usable: QuerySet[Any]) -> TemplateResponse:
+        request.current_app = self.admin_site.name
+        context = {
+            **self.admin_site.each_context(request),
+            "title": _("Void links"),
+            "opts": self.opts,
+            "media": self.media,
+            "tokens": list(usable[: self.list_per_page]),
+            "count": usable.order_by()[: self.list_max_show_all + 1].count(),
+            "shown": self.list_per_page,
+            "across": request.POST.get("select_across", "0"),
+            "selected": request.POST.getlist(ACTION_CHECKBOX_NAME),
+            "action_checkbox_name": ACTION_CHECKBOX_NAME,
+        }
+        return TemplateResponse(request, "admin/password_reset/void_confirmation.html", context)
+
+
+class SessionAdmin(ReadOnlyAdmin):
+    """Log-ins that a reset ends."""
+
+    list_display = ("user", "created_at")
+    list_select_related = ("user",)
+    search_help_text = gettext_lazy("A user's name, mail address or number.")
+    fields = ("user", "created_at")
+
+    def matching(self, term: str) -> Q:
+        return self.of_users(known_as(term))
