@@ -1,4 +1,4 @@
-"""Take the pictures of README and docs: `make screenshots`. The same pages give the same pictures."""
+"""Take the pictures of README and docs: `make screenshots`. The same pages give the same pictures (not so mails)."""
 
 import os
 import sys
@@ -14,7 +14,8 @@ import time_machine
 
 PICTURES = Path(__file__).parent.parent.parent / "docs" / "images"
 MOMENT = datetime(2026, 11, 22, 9, 41, tzinfo=UTC)
-DESKTOP = {"viewport": {"width": 960, "height": 600}}
+WINDOWS = "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Firefox/140.0"
+DESKTOP = {"viewport": {"width": 960, "height": 600}, "user_agent": WINDOWS}
 PHONE = {"viewport": {"width": 360, "height": 700}, "has_touch": True}
 #: File, state, window.
 PAGES: list[tuple[str, str, dict[str, Any]]] = [
@@ -75,6 +76,7 @@ def own_pages() -> list[dict[str, Any]]:
 def take(name: str, state: str, options: dict[str, Any], browser: Any, url: str) -> Any:
     """Bring a page into a state, take its picture and return its window."""
     from django.conf import settings  # noqa: PLC0415 - needs settings
+    from django.contrib.auth import get_user_model  # noqa: PLC0415
     from django.test.utils import override_settings  # noqa: PLC0415
 
     from tests.factories import UserFactory  # noqa: PLC0415
@@ -83,7 +85,8 @@ def take(name: str, state: str, options: dict[str, Any], browser: Any, url: str)
 
     window = Window(browser, url, reduced_motion="reduce", timezone_id="UTC", **options)
     window.page.clock.set_fixed_time(MOMENT)
-    user = UserFactory.create(email=f"ada+{name}@example.com", first_name="Ada")
+    get_user_model().objects.all().delete()
+    user = UserFactory.create(email="ada@example.com", first_name="Ada")
     with override_settings(PASSWORD_RESET_ENABLED=True, PASSWORD_RESET_REQUEST_RATE_PER_EMAIL=None):
         getattr(states, state)(states.Stage(window, user, settings))
     window.page.wait_for_load_state("networkidle")
@@ -96,9 +99,10 @@ def take_mail(name: str, state: str, browser: Any, url: str) -> None:
     from django.core import mail  # noqa: PLC0415 - needs settings
 
     window = take(name, state, DESKTOP, browser, url)
-    window.page.set_viewport_size({"width": 680, "height": 400})
-    window.page.set_content(str(mail.outbox[-1].alternatives[0][0]))
-    window.page.screenshot(path=PICTURES / f"{name}.png", full_page=True)
+    page = window.context.new_page()  # without the policy of our pages, which takes no styles of a mail
+    page.set_viewport_size({"width": 680, "height": 400})
+    page.set_content(str(mail.outbox[-1].alternatives[0][0]))
+    page.screenshot(path=PICTURES / f"{name}.png", full_page=True)
     window.close()
 
 
