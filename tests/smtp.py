@@ -40,8 +40,9 @@ class SmtpServer:
     """Accept mail on 127.0.0.1.
 
     `replies` maps a recipient to the answer it gets (`"550 No such user"`, `"451 Try later"`), `"*"` any
-    other; `delay` makes each DATA that many seconds slow; `connections` counts those accepted; between `hold()` and `release()` a client that
-    has sent its DATA waits for an answer. `stop()` refuses connections until `start()`.
+    other; `delay` makes each DATA that many seconds slow; `connections` counts those accepted; between
+    `hold()` and `release()` a client that has sent its DATA waits for an answer. `stop()` refuses
+    connections until `start()`.
     """
 
     def __init__(self, port: int, **smtp_options: Any) -> None:
