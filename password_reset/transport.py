@@ -6,8 +6,12 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
+from copy import copy
+from email import message_from_bytes
 from email.errors import HeaderParseError
 from email.headerregistry import AddressHeader
+from email.policy import SMTPUTF8
+from email.utils import parseaddr
 from smtplib import (
     SMTPDataError,
     SMTPRecipientsRefused,
@@ -50,7 +54,7 @@ class Line:
         """Send a message. Raises what the mail back end raises."""
         kept = self._backend is not None
         try:
-            self._open().send_messages([message])
+            _hand_over(self._open(), message)
         except Exception as error:
             self.close()
             # A server hangs up on a connection that is old or has carried its share: no verdict on the mail.
@@ -110,19 +114,46 @@ def check_address(address: str) -> None:
     if not same or not mailbox.domain or not address.isprintable():
         raise Undeliverable("The address on file is not one mail address.")
     backend = _new_backend()
-    if isinstance(backend, SmtpBackend):
-        _check_for_smtp(backend, address, mailbox.local_part)
+    if isinstance(backend, SmtpBackend) and not _is_international(address):
+        _check_for_smtp(backend, address)
 
 
-def _check_for_smtp(backend: SmtpBackend, address: str, local_part: str) -> None:
-    """Ask Django 6 whether it can send to an address; Django 5.2 turns a non-ASCII local part into one of nobody."""
+def _check_for_smtp(backend: Any, address: str) -> None:
+    """Ask Django 6 whether it can send to an address."""
     try:
         if hasattr(backend, "prep_address"):
             backend.prep_address(address)
-        else:
-            local_part.encode("ascii")
     except ValueError:
         raise Undeliverable("The address on file cannot be written in SMTP.") from None
+
+
+def _is_international(address: str) -> bool:
+    """Tell whether the part before the @ has letters beyond ASCII; a domain of such letters has a spelling in ASCII."""
+    return not address.rpartition("@")[0].isascii()
+
+
+def _hand_over(backend: Any, message: EmailMessage) -> None:
+    if isinstance(backend, SmtpBackend) and any(map(_is_international, message.to)):
+        _send_international(backend, message)
+    else:
+        backend.send_messages([message])
+
+
+def _send_international(backend: SmtpBackend, message: EmailMessage) -> None:
+    """Speak SMTPUTF8 (RFC 6531) for an address that needs it: Django 5.2 would write to another one, Django 6 raises.
+
+    Raises ``Undeliverable`` for a mail server that does not speak it.
+    """
+    smtp: Any = backend.connection
+    smtp.ehlo_or_helo_if_needed()
+    if not smtp.has_extn("smtputf8"):
+        raise Undeliverable("The mail server does not speak SMTPUTF8, which the address on file needs.")
+    recipients, plain = message.to, copy(message)
+    plain.to = ["somebody@localhost"]
+    letter = message_from_bytes(plain.message().as_bytes(), policy=SMTPUTF8)
+    letter.replace_header("To", ", ".join(recipients))
+    sender = parseaddr(message.from_email)[1]
+    smtp.sendmail(sender, recipients, letter.as_bytes(), mail_options=["SMTPUTF8", "BODY=8BITMIME"])
 
 
 def error_code(error: BaseException) -> str:

@@ -51,6 +51,7 @@ class SmtpServer:
         self.deliveries: list[Delivery] = []
         self.replies: dict[str, str] = {}
         self.delay = 0.0
+        self.smtputf8 = True
         self.connections = 0
         self.held = threading.Event()
         self._open = threading.Event()
@@ -81,7 +82,7 @@ class SmtpServer:
         return loop.create_server(self._accept, "127.0.0.1", self.port)
 
     def _accept(self) -> SMTP:
-        connection = SMTP(self, enable_SMTPUTF8=True, **self.smtp_options)
+        connection = SMTP(self, enable_SMTPUTF8=self.smtputf8, **self.smtp_options)
         self._connections.append(connection)
         self.connections += 1
         return connection
