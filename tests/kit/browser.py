@@ -53,6 +53,7 @@ class TlsServer:
 
     def answer(self, environ: dict[str, Any], start_response: Any) -> Any:
         self.visits.append(environ)
+        environ.pop("HTTP_IF_MODIFIED_SINCE", None)  # so that a page's parts are sent with each page
         return self.application(environ, start_response)
 
     def __enter__(self) -> Self:
@@ -105,6 +106,9 @@ class Window:
         self.context.on("response", self._keep_page)
         self.page: Page = self.context.new_page()
         self.page.set_default_timeout(15_000)
+        # Each page as somebody sees it whose first page it is.
+        cache = {"cacheDisabled": True}
+        self.context.new_cdp_session(self.page).send("Network.setCacheDisabled", cache)
 
     def _keep_request(self, request: Request) -> None:
         self.requests.append(request)
@@ -146,6 +150,13 @@ class Window:
             if self.page.evaluate("selector => document.activeElement.matches(selector)", selector):
                 return
         raise AssertionError(f"Tab does not lead to {selector}")
+
+    def transfers(self) -> list[int]:
+        """Return the sizes, uncompressed, of all that the open page consists of."""
+        self.page.wait_for_load_state("networkidle")
+        first = self.requests.index(self.pages[-1].request)
+        responses = [each.response() for each in self.requests[first:] if not each.url.startswith("data:")]
+        return [len(response.body()) for response in responses if response]
 
     def shift(self) -> float:
         """Return how far things have moved by themselves since the page came."""

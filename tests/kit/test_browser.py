@@ -270,15 +270,10 @@ def violations(window):
     return [f"{each['id']}: {node['html']}" for each in found for node in each["nodes"]]
 
 
-TRANSFERS = """() => performance.getEntries()
-  .filter((entry) => ["navigation", "resource"].includes(entry.entryType))
-  .map((entry) => [entry.name, entry.decodedBodySize])"""
-
-
 def burdens(window):
     """Return what makes a page heavy or restless: over 4 requests, over 30 KB uncompressed, a shift of its layout."""
-    transfers = window.page.evaluate(TRANSFERS)
-    size, shift = sum(size for _, size in transfers), window.shift()
+    transfers, shift = window.transfers(), window.shift()
+    size = sum(transfers)
     limits = {f"{len(transfers)} requests": len(transfers) > 4, f"{size} bytes": size > 30_000, f"shift {shift}": shift}
     return [burden for burden, too_much in limits.items() if too_much]
 
