@@ -24,7 +24,7 @@ NOT_COPIED = shutil.ignore_patterns(
     ".git", ".venv*", ".cache", ".*_cache", "__pycache__", "node_modules", "dist", "build"
 )
 #: A mutant that makes a test wait for ever is as good as red.
-PATIENCE = 300
+PATIENCE = 120
 COLUMNS = "{:<8} {:<32} {:>5}  {}"
 
 
