@@ -9,6 +9,7 @@ BIN := .venv/bin
 # A stamp's name carries the content of its lock file, so a new lock is installed and an old one is not again.
 DEMO := .venv/installed/demo-$(shell cksum < requirements.lock | cut -d' ' -f1)
 DEV := .venv/installed/dev-$(shell cksum < requirements-dev.lock | cut -d' ' -f1)
+BENCH := .venv/installed/bench-$(shell cksum < benchmarks/requirements.lock | cut -d' ' -f1)
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
@@ -34,6 +35,11 @@ $(DEV): | .venv/bin/python
 	@$(PIP) install --no-build-isolation --no-deps --editable .
 	@rm -rf .venv/installed && mkdir .venv/installed && touch $@ $(DEMO)
 
+$(BENCH): $(DEV)
+	@echo "Installing what the benchmark compares with (benchmarks/requirements.lock)"
+	@$(PIP) install --require-hashes -r benchmarks/requirements.lock
+	@touch $@
+
 setup: $(DEV) ## create .venv with everything for development
 
 run: $(DEMO) ## install, migrate, make the demo account and serve on PORT (8000)
@@ -52,7 +58,7 @@ test: $(DEV) ## test on PostgreSQL, Redis and SMTP, then the SQLite selection; b
 	@echo "== Coverage of both runs"
 	@$(BIN)/python -m coverage report --fail-under=$(FAIL_UNDER)
 	@echo "== Ran against"
-	@cat $$RAN_AGAINST
+	@sort -u $$RAN_AGAINST
 
 test-kit: $(DEV) ## test with a browser, nginx, TLS and promtool, installing Debian's packages where it may
 	@tests/kit/install
@@ -76,7 +82,7 @@ format: $(DEV) ## format the Python files
 build: $(DEV) ## build the wheel and the source archive into dist/
 	$(BIN)/python -m build --no-isolation
 
-bench: $(DEV) ## measure the request path, the worker and the purge
+bench: $(BENCH) ## compare with other packages in about ten minutes; ARGS="--quick" in two
 	$(BIN)/python -m benchmarks $(ARGS)
 
 screenshots: $(DEV) ## take pictures of every page with Chromium

@@ -1,0 +1,1 @@
+"""Compare this app with what people would use instead: `python -m benchmarks --help`."""

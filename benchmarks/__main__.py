@@ -1,0 +1,114 @@
+"""Start everything once, take the measures, print one report."""
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+from benchmarks import delivery, growth, paint, purging, shares, spending, statements, throughput, timing
+from benchmarks.doors import DEMO, FLOOR, OURS, PEERS, Site
+from benchmarks.machine import Machine
+from benchmarks.report import Report
+
+RESETTING = (OURS, *PEERS)
+SITES = (FLOOR, *RESETTING)
+WITH_DEMO = (FLOOR, OURS, DEMO, *PEERS)
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much of everything a run does."""
+
+    rounds: int
+    seconds: float
+    probes: int
+    few_probes: int
+    mails: int
+    outage: int
+    race_tokens: int
+    resets: int
+    few_resets: int
+    purge: int
+    small: int
+    large: int
+    visits: int
+
+
+FULL = Size(
+    rounds=5,
+    seconds=3,
+    probes=2000,
+    few_probes=100,
+    mails=30,
+    outage=50,
+    race_tokens=3,
+    resets=30,
+    few_resets=10,
+    purge=1_000_000,
+    small=10_000,
+    large=1_000_000,
+    visits=9,
+)
+QUICK = Size(
+    rounds=1,
+    seconds=1,
+    probes=200,
+    few_probes=20,
+    mails=3,
+    outage=5,
+    race_tokens=1,
+    resets=3,
+    few_resets=2,
+    purge=50_000,
+    small=10_000,
+    large=50_000,
+    visits=3,
+)
+Measure = Callable[[Machine, Sequence[Site], Size], Report]
+MEASURES: dict[str, tuple[Sequence[Site], Measure]] = {
+    "statements": (WITH_DEMO, lambda m, sites, _: statements.measure(m, sites)),
+    "throughput": (WITH_DEMO, lambda m, sites, s: throughput.measure(m, sites, s.rounds, s.seconds)),
+    "shares": (shares.SITES, lambda m, sites, s: shares.measure(m, sites, s.seconds)),
+    "timing": (SITES, lambda m, sites, s: timing.measure(m, sites, s.probes, s.few_probes)),
+    "race": (RESETTING, lambda m, sites, s: spending.race(m, sites, s.race_tokens)),
+    "cost": (RESETTING, lambda m, sites, s: spending.cost(m, sites, s.resets, s.few_resets)),
+    "delivery": (RESETTING, lambda m, sites, s: delivery.measure(m, sites, s.mails, s.outage)),
+    "purge": ((OURS, purging.REST), lambda m, _, s: purging.measure(m, s.purge)),
+    "paint": ((), lambda m, sites, s: paint.measure(s.visits)),
+    "growth": ((OURS,), lambda m, _, s: growth.measure(m, s.small, s.large)),
+}
+
+
+def main() -> int:
+    """Run the measures that were asked for; exit 1 when the harness cannot be trusted."""
+    arguments = _arguments()
+    size = QUICK if arguments.quick else FULL
+    report = Report()
+    with ExitStack() as stack:
+        machine = Machine(stack)
+        # What was found is printed even when a later measure fails.
+        stack.callback(lambda: print(report.markdown(WITH_DEMO), machine.versions(), sep="\n"))
+        for name in arguments.only or MEASURES:
+            sites, measure = MEASURES[name]
+            _say(f"measuring {name}")
+            for site in sites:
+                machine.open(site)
+            report.add(measure(machine, sites, size))
+    return 0 if report.trustworthy else 1
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="see that all of it works, in a minute or two")
+    parser.add_argument("--only", action="append", choices=list(MEASURES), help="one measure; may be repeated")
+    return parser.parse_args()
+
+
+def _say(what: str) -> None:
+    print(f"{time.strftime('%H:%M:%S')} {what}", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,6 @@
+"""This app with neither bell nor limits: what pages, forms and its own row cost."""
+
+from benchmarks.sites.ours.settings import *  # noqa: F403
+
+PASSWORD_RESET_TASK_BACKEND = None
+RATELIMIT_ENABLE = False
