@@ -62,13 +62,8 @@ def demo() -> Iterator[str]:
         manage = [sys.executable, "manage.py"]
         subprocess.run([*manage, "migrate", "--verbosity=0"], cwd=ROOT, env=environment, check=True)
         address = url.removeprefix("http://")
-        with subprocess.Popen(
-            [*manage, "runserver", "--noreload", address],
-            cwd=ROOT,
-            env=environment,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        ) as site:
+        command, quiet = [*manage, "runserver", "--noreload", address], subprocess.DEVNULL
+        with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=quiet, stderr=quiet) as site:
             _wait(url)
             yield url
             site.terminate()
