@@ -99,6 +99,7 @@ EMAIL_PROVIDER = values["EMAIL_PROVIDER"]
 globals().update(mail(values))
 DEFAULT_FROM_EMAIL = SERVER_EMAIL = formataddr((values["SMTP_FROM_NAME"], values["SMTP_FROM"]))
 LOGGING = logs.config(values["LOG_FORMAT"], values["LOG_LEVEL"])
+DEFAULT_EXCEPTION_REPORTER = "password_reset.reporting.RedactingReporter"
 
 # Who may do what.
 LOGIN_URL, LOGIN_REDIRECT_URL, LOGOUT_REDIRECT_URL = "login", "account", "home"
