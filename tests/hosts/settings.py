@@ -2,6 +2,8 @@
 
 import os
 
+import django
+
 HOST = os.environ["HOST"]
 AUTH_USER_MODEL, engine = {
     "plain": ("auth.User", "db"),
@@ -21,6 +23,8 @@ SECRET_KEY = "a-secret-of-the-small-host-that-opens-nothing-anywhere"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 USE_TZ = True
 DEFAULT_FROM_EMAIL = "host@example.com"
+if django.VERSION >= (6, 1):  # from here on EMAIL_BACKEND is deprecated
+    MAILERS = {"default": {"BACKEND": "django.core.mail.backends.smtp.EmailBackend"}}
 ROOT_URLCONF = "tests.hosts.urls"
 MIDDLEWARE = [
     "django.contrib.sessions.middleware.SessionMiddleware",
