@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
+from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -25,6 +26,9 @@ RATE = re.compile(r"[1-9][0-9]{0,6}/(?:[1-9][0-9]{0,6})?[smhd]")
 
 type_user_finder = Callable[[str], Iterable["AbstractBaseUser"]]
 Network = IPv4Network | IPv6Network
+
+
+_network = lru_cache(maxsize=64)(ip_network)
 
 
 class Settings:
@@ -86,7 +90,7 @@ class Settings:
         if isinstance(entries, str) or not isinstance(entries, Sequence):
             raise self._wrong("TRUSTED_PROXIES", "a list of networks such as ['10.0.0.0/8', 'unix']")
         try:
-            return tuple(entry if entry == UNIX_SOCKET else ip_network(entry) for entry in entries)
+            return tuple(entry if entry == UNIX_SOCKET else _network(entry) for entry in entries)
         except (TypeError, ValueError) as error:
             raise self._wrong("TRUSTED_PROXIES", f"a list of networks ({error})") from error
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import asdict
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -16,7 +17,7 @@ from django.shortcuts import resolve_url
 from django.template.loader import render_to_string
 from django.urls import NoReverseMatch, reverse_lazy
 from django.utils import timezone
-from django.utils.decorators import decorator_from_middleware, method_decorator
+from django.utils.decorators import decorator_from_middleware
 from django.utils.log import log_response
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
@@ -73,10 +74,6 @@ def secured(response: Response, view: type[FlowView]) -> Response:
     return response
 
 
-@method_decorator(csrf_exempt, name="dispatch")  # only from the host's middleware: CalmCsrf does the same work
-@method_decorator(decorator_from_middleware(CalmCsrf), name="protected_dispatch")
-@method_decorator(sensitive_post_parameters(), name="dispatch")
-@method_decorator(transaction.non_atomic_requests, name="dispatch")
 class FlowView(View):
     """What all pages share: headers, CSRF protection, and calm pages for 429 and 503."""
 
@@ -88,12 +85,19 @@ class FlowView(View):
         "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     )
 
+    @classmethod
+    def as_view(cls, **initkwargs: Any) -> Callable[..., HttpResponseBase]:
+        # Once around the whole view, for a decorated method is decorated anew by each request.
+        view = transaction.non_atomic_requests(super().as_view(**initkwargs))
+        # Exempt only from the host's middleware: CalmCsrf does the same work.
+        return csrf_exempt(sensitive_post_parameters()(view))
+
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         request.exception_reporter_class = RedactingReporter
         if not conf.enabled:
             return secured(self.unavailable(), type(self))
         try:
-            return secured(self.protected_dispatch(request, *args, **kwargs), type(self))
+            return secured(_csrf_protected(request, self, *args, **kwargs), type(self))
         except Exception:
             scrub(request)  # an error mail shows the query and the Referer
             raise
@@ -144,6 +148,11 @@ class FlowView(View):
 
     def count(self, status: str) -> None:
         """Count an answer; only requests for a link are."""
+
+
+@decorator_from_middleware(CalmCsrf)
+def _csrf_protected(request: HttpRequest, view: FlowView, *args: Any, **kwargs: Any) -> HttpResponseBase:
+    return view.protected_dispatch(request, *args, **kwargs)
 
 
 class PasswordResetView(FlowView):

@@ -77,6 +77,7 @@ def client_address(request: HttpRequest) -> Address | None:
     return client
 
 
+@lru_cache(maxsize=1024)  # each request asks several times for the same ones
 def parse_address(text: str) -> Address | None:
     """Return an address without port, zone or the wrapping of IPv4 in IPv6; ``None`` for anything else."""
     text = text.strip()[:64]
@@ -108,6 +109,8 @@ def client_network(text: str | None) -> str:
 
 def printable(text: str, length: int) -> str:
     """Return a text without control and format characters, shortened to a length."""
+    if text.isprintable():
+        return text[:length]
     return "".join(char for char in text[: length * 2] if unicodedata.category(char)[0] != "C")[:length]
 
 
