@@ -27,7 +27,7 @@ from django.db import (
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 
-from . import metrics, revokers, tasks, tokens
+from . import bells, metrics, revokers, tasks, tokens
 from .conf import conf
 from .logging import redact
 from .models import (
@@ -113,7 +113,7 @@ def request_reset(
         email=email.strip(), ip_address=ip_address, user_agent=user_agent, language=language, source=source
     )
     # robust: a dead broker must not turn an accepted request into an error; cron finds the row.
-    _after_commit(row, partial(tasks.ring, tasks.deliver_request, row.pk))
+    _after_commit(row, partial(bells.ring, tasks.deliver_request, row.pk))
     reset_requested.send_robust(sender=PasswordResetRequest, reset_request=row)
     metrics.requests_total.labels(status="accepted").inc()
     logger.info(
@@ -284,7 +284,7 @@ def _finish(reset: _Reset) -> ResetResult:
 def _release(notice: PasswordResetNotice | None, count: int) -> None:
     if notice is not None:
         PasswordResetNotice.objects.filter(pk=notice.pk).update(sessions_deleted=count, next_attempt_at=None)
-        _after_commit(notice, partial(tasks.ring, tasks.deliver_notice, notice.pk))
+        _after_commit(notice, partial(bells.ring, tasks.deliver_notice, notice.pk))
 
 
 def _announce(reset: _Reset, count: int) -> None:

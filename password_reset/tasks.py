@@ -5,21 +5,17 @@ from __future__ import annotations
 import logging
 import traceback
 from collections.abc import Callable, Iterable
-from contextlib import suppress
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-import django
-from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.forms import PasswordResetForm
-from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError
 from django.db.models import F
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 
 from . import mailer, metrics, tokens, transport
+from .bells import bell, is_immediate, ring
 from .conf import conf
 from .logging import redact
 from .models import (
@@ -33,10 +29,8 @@ from .models import (
 )
 from .signals import reset_mail_failed
 
-if TYPE_CHECKING or django.VERSION >= (6, 0):
-    from django.tasks import DEFAULT_TASK_BACKEND_ALIAS, DEFAULT_TASK_QUEUE_NAME, Task, task, task_backends
-else:
-    from django_tasks import DEFAULT_TASK_BACKEND_ALIAS, DEFAULT_TASK_QUEUE_NAME, task, task_backends
+if TYPE_CHECKING:
+    from django.tasks import Task
 
 logger = logging.getLogger("password_reset")
 
@@ -44,55 +38,17 @@ logger = logging.getLogger("password_reset")
 #: which is asked to stop soon does.
 BURST = 10
 
-DEFAULT_QUEUE: str = DEFAULT_TASK_QUEUE_NAME
 
-
-def aliases() -> set[str]:
-    """Return the task back ends that the host has."""
-    return set(task_backends)
-
-
-def queue_of(alias: str) -> str:
-    """Return the queue of a back end that our tasks go to: ``default`` where it has one."""
-    queues = task_backends[alias].queues
-    return DEFAULT_QUEUE if not queues or DEFAULT_QUEUE in queues else min(queues)
-
-
-def _bell(function: Callable[[int], None]) -> Task[[int], None]:
-    """Make a task of a function. A task is checked when it is made, and a host whose TASKS has neither the alias
-    nor the queue ``default`` must be able to start all the same; a system check says what is missing.
-    """
-    for alias in sorted(aliases(), key=lambda alias: alias != DEFAULT_TASK_BACKEND_ALIAS):
-        with suppress(ImproperlyConfigured):
-            return task(backend=alias, queue_name=queue_of(alias))(function)
-    return task()(function)
-
-
-@_bell
+@bell
 def deliver_request(request_id: int) -> None:
     """Send the links that a request asks for. A number is all that a queue ever sees."""
-    _answer(process_request, request_id)
+    _answer(deliver_request, process_request, request_id)
 
 
-@_bell
+@bell
 def deliver_notice(notice_id: int) -> None:
     """Send the mail that tells an owner of a changed password."""
-    _answer(process_notice, notice_id)
-
-
-def ring(bell: Task[[int], None], pk: int) -> None:
-    """Ask the task back end, where there is one, to work on a row now."""
-    alias = conf.task_backend
-    if alias is None:
-        return
-    if not settings.DEBUG and is_immediate(alias):
-        _warn_of_immediate()
-    bell.using(backend=alias, queue_name=queue_of(alias)).enqueue(pk)
-
-
-def is_immediate(alias: str) -> bool:
-    """Tell whether a task back end does its work inside the web request."""
-    return type(task_backends[alias]).__name__ == "ImmediateBackend"
+    _answer(deliver_notice, process_notice, notice_id)
 
 
 def find_users(email: str) -> Iterable[AbstractBaseUser]:
@@ -141,13 +97,22 @@ def settle_exhausted() -> None:
             _give_up(row, "crashed")
 
 
-def _answer(process: Callable[[int], bool], pk: int) -> None:
-    """Do what a bell rings for and, in a worker, some of what waits beside it while the connection is open."""
+def _answer(heard: Task[[int], None], process: Callable[[int], bool], pk: int) -> None:
+    """Do what a bell rings for and, in a worker, some of what waits beside it while the connection is open.
+
+    Not every row has a bell of its own, so one that ends with its hands full rings the next.
+    """
     with transport.connection() as line:
         process(pk)
         alias = conf.task_backend
-        if alias is not None and not is_immediate(alias) and not line.down:
-            work_off(BURST)
+        if alias is None or is_immediate(alias) or line.down:
+            return
+        if work_off(BURST) and _is_work_left():
+            ring(heard, pk)
+
+
+def _is_work_left() -> bool:
+    return any(outbox.due().exists() for outbox in (PasswordResetRequest.objects, PasswordResetNotice.objects))
 
 
 def _process(outbox: OutboxQuerySet[Any], pk: int, send: Callable[[Any], list[Exception]]) -> bool:
@@ -240,11 +205,3 @@ def _record(error: Exception) -> Exception:
     trace = redact("".join(traceback.format_exception(error)))
     logger.warning("Password reset mail failed: %s\n%s", transport.error_code(error), trace)
     return error
-
-
-@lru_cache(maxsize=1)
-def _warn_of_immediate() -> None:
-    logger.warning(
-        "TASKS names no background worker, so reset mails are sent inside the web request and its time tells "
-        "who has an account (password_reset.W001)."
-    )

@@ -12,7 +12,7 @@ from django.db import DatabaseError
 from django.urls import NoReverseMatch, resolve, reverse
 from django.utils import timezone
 
-from password_reset import services, tasks
+from password_reset import bells, services
 from password_reset.conf import Settings, conf
 
 #: A worker that lives takes a due row within seconds.
@@ -80,7 +80,7 @@ def check_link(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
 def check_task_backend(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     """E003: the bell rings nowhere."""
     alias = _alias()
-    if alias is None or alias in tasks.aliases():
+    if alias is None or alias in bells.aliases():
         return []
     return [
         Error(
@@ -94,7 +94,7 @@ def check_task_backend(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
 def check_task_queue(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     """I001: the back end has no queue called default, so a worker must serve another one."""
     alias = _usable_alias()
-    if alias is None or (queue := tasks.queue_of(alias)) == tasks.DEFAULT_QUEUE:
+    if alias is None or (queue := bells.queue_of(alias)) == bells.DEFAULT_QUEUE:
         return []
     return [
         Info(
@@ -108,7 +108,7 @@ def check_task_queue(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
 def check_immediate(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     """W001: mails are sent inside the web request."""
     alias = _usable_alias()
-    if settings.DEBUG or alias is None or not tasks.is_immediate(alias):
+    if settings.DEBUG or alias is None or not bells.is_immediate(alias):
         return []
     return [
         Warning(
@@ -188,7 +188,7 @@ def _alias() -> str | None:
 
 def _usable_alias() -> str | None:
     alias = _alias()
-    return alias if alias in tasks.aliases() else None
+    return alias if alias in bells.aliases() else None
 
 
 def _problem(name: str) -> str:

@@ -1,0 +1,163 @@
+"""One bell for each row, and in a flood one for many; whatever bells do, each row gets its mail."""
+
+from datetime import timedelta
+
+import django
+import pytest
+from django.core.management import call_command
+from django.utils import timezone
+
+from password_reset import bells, services, tasks
+from password_reset.models import PasswordResetRequest
+from tests.factories import UserFactory
+
+if django.VERSION >= (6, 0):
+    from django.tasks import task_backends
+    from django.tasks.backends.dummy import DummyBackend
+    from django.tasks.backends.immediate import ImmediateBackend
+else:
+    from django_tasks import task_backends
+    from django_tasks.backends.dummy import DummyBackend
+    from django_tasks.backends.immediate import ImmediateBackend
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.sqlite]
+
+DATABASE_QUEUE = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend"}}
+HALF = bells.FLOOD // 2
+
+
+class TakesNoOrders(ImmediateBackend):
+    """A queue that cannot put a task off, as some cannot; it counts and does nothing."""
+
+    rung = 0
+
+    def enqueue(self, *args, **kwargs):
+        type(self).rung += 1
+
+
+class FailsOnce(ImmediateBackend):
+    """A queue that can put a task off and is away for the first that it is asked to."""
+
+    supports_defer = True
+    hung = 0
+
+    def enqueue(self, task, args, kwargs):
+        if task.run_after is not None:
+            type(self).hung += 1
+            if self.hung == 1:
+                raise ConnectionRefusedError("no broker here")
+
+
+def bells_of_the_queue():
+    """Return the tasks that may run now, and those that are put off."""
+    from django_tasks_db.models import DBTaskResult  # noqa: PLC0415 - needs settings
+
+    ready = DBTaskResult.objects.ready()
+    return list(ready), list(DBTaskResult.objects.filter(status="READY").exclude(pk__in=ready))
+
+
+@pytest.fixture
+def queue(settings):
+    settings.TASKS = DATABASE_QUEUE
+
+    return bells_of_the_queue
+
+
+class Clock:
+    """A clock that a test turns."""
+
+    seconds = 1000.0
+
+    def __call__(self):
+        return self.seconds
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr(bells, "monotonic", clock)
+    return clock
+
+
+def ask(email="nobody@example.com"):
+    return services.request_reset(email, ip_address="192.0.2.1", user_agent="test", language="en")
+
+
+def flood(count=3 * bells.FLOOD):
+    return [ask(f"somebody{n}@example.com") for n in range(count)]
+
+
+def test_each_row_has_a_bell_of_its_own(queue):
+    for _ in range(HALF):
+        ask()
+    assert [len(bells_) for bells_ in queue()] == [HALF, 0]
+
+
+def test_a_slow_stream_is_no_flood(queue, clock):
+    for _ in range(2 * bells.FLOOD):
+        ask()
+        clock.seconds += 1 / HALF
+    assert sum(map(len, queue())) == 2 * bells.FLOOD
+
+
+def test_in_a_flood_one_bell_that_is_yet_to_ring_stands_for_many_rows(queue, clock):
+    before = timezone.now()
+    flood()
+    rung, hung = queue()
+    assert len(rung) == bells.FLOOD - 1
+    assert len(hung) == 1
+    assert hung[0].run_after >= before + timedelta(seconds=bells.PAUSE)
+
+
+def test_no_row_is_left_to_a_bell_that_another_host_s_clock_may_already_have_rung(queue, clock):
+    flood()
+    clock.seconds += bells.PAUSE - bells.CLOCK_SKEW
+    flood()
+    assert len(queue()[1]) == 2
+
+
+def test_a_queue_that_cannot_put_tasks_off_is_asked_for_each_row(settings):
+    settings.TASKS = {"default": {"BACKEND": f"{__name__}.TakesNoOrders"}}
+    rows = flood()
+    assert TakesNoOrders.rung == len(rows)
+
+
+def test_a_shared_bell_that_could_not_be_hung_rings_for_nobody(settings):
+    settings.TASKS = {"default": {"BACKEND": f"{__name__}.FailsOnce"}}
+    flood()
+    assert FailsOnce.hung == 2
+
+
+def test_a_host_s_tests_find_each_task_in_the_dummy_queue(settings):
+    settings.TASKS = {"default": {"BACKEND": f"{DummyBackend.__module__}.DummyBackend"}}
+    rows = flood()
+    assert len(task_backends["default"].results) == len(rows)
+
+
+def test_a_bell_that_ends_with_its_hands_full_rings_the_next(queue, settings, smtp):
+    settings.PASSWORD_RESET_TASK_BACKEND = None
+    rows = flood(3 * tasks.BURST)
+    settings.PASSWORD_RESET_TASK_BACKEND = "default"
+    bells.ring(tasks.deliver_request, rows[0].pk)
+    call_command("db_worker", "--batch")
+    assert not PasswordResetRequest.objects.pending().exists()
+    assert len(queue()[0]) == 0
+
+
+def test_a_bell_that_finds_nothing_it_may_do_rings_no_other(queue, settings):
+    rows = flood(2)
+    settings.PASSWORD_RESET_ENABLED = False
+    call_command("db_worker", "--batch")
+    assert PasswordResetRequest.objects.due().count() == len(rows)
+    assert queue() == ([], [])
+
+
+def test_every_row_of_a_flood_gets_its_mail_without_cron(queue, smtp, processes):
+    users = UserFactory.create_batch(2 * bells.FLOOD)
+    for user in users:
+        ask(user.email)
+    assert sum(map(len, queue())) < len(users)
+    processes.db_worker(**smtp.environment)
+    smtp.wait_for(len(users), 60)
+    recipients = sorted(address for delivery in smtp.deliveries for address in delivery.recipients)
+    assert recipients == sorted(user.email for user in users)
