@@ -37,8 +37,8 @@ class Size:
 
 
 FULL = Size(
-    rounds=5,
-    seconds=3,
+    rounds=15,
+    seconds=1,
     probes=2000,
     few_probes=100,
     mails=30,
