@@ -65,6 +65,7 @@ logger = logging.getLogger("password_reset")
 DATABASE_DOWN = (OperationalError, InterfaceError)
 DEPENDENCY_DOWN = (*DATABASE_DOWN, CounterUnavailable, RevocationFailed)
 RETRY_AFTER = 60
+COUNTED = "_password_reset_counted"
 
 
 class TokenError(Exception):
@@ -157,8 +158,8 @@ def reset_password(raw: object, new_password: str, *, ip_address: str | None, us
         except TokenError as error:
             note_rejection(raw, error.reason, ip_address)
             raise
-        except DatabaseError:
-            metrics.database_errors_total.inc()
+        except (DatabaseError, InterfaceError) as error:
+            _count_once(error)
             raise
     return _finish(reset)
 
@@ -175,8 +176,15 @@ def note_rejection(raw: object, reason: str, ip_address: str | None) -> None:
 def note_outage(error: Exception) -> None:
     """Log and count that the database cannot be reached; the other outages are logged where they happen."""
     if isinstance(error, DATABASE_DOWN):
-        metrics.database_errors_total.inc()
+        _count_once(error)
         logger.error("The database of password reset cannot be reached: %s", type(error).__name__)
+
+
+def _count_once(error: Exception) -> None:
+    """Count an error of the database, which passes the service and then the door."""
+    if COUNTED not in vars(error):
+        vars(error)[COUNTED] = True
+        metrics.database_errors_total.inc()
 
 
 def process_due(limit: int = 100, *, stopped: Callable[[], bool] = lambda: False) -> int:

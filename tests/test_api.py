@@ -9,13 +9,15 @@ from pathlib import Path
 import pytest
 import time_machine
 from django.core import mail
+from django.db import OperationalError, connection
 from django.test import Client
 from django.utils import timezone
+from prometheus_client import REGISTRY
 
 from password_reset import metrics, services
 from password_reset.models import PasswordResetRequest, PasswordResetToken
 from tests.factories import NEW_PASSWORD, OLD_PASSWORD, UserFactory
-from tests.walk import call, token_in
+from tests.walk import call, spend, token_in
 
 # Most tests ask for no database, and so show that what they send is refused before any table is touched.
 
@@ -306,3 +308,24 @@ def test_the_lines_of_the_document_work_as_they_stand(processes, smtp_server):
         line = command.replace("https://api.yourapp.com", site.url)
         done = subprocess.run(["bash", "-c", line], env=environment, capture_output=True, text=True)
         assert MOMENT.sub("...", done.stdout) == MOMENT.sub("...", answer), done.stderr
+
+
+def spend_by_api(client, token):
+    return call(client, "reset-password", {"token": token, "password": NEW_PASSWORD})
+
+
+@pytest.mark.parametrize("first_to_fail", ["SELECT", "UPDATE"])
+@pytest.mark.parametrize("through", [spend, spend_by_api])
+def test_an_outage_in_the_middle_of_a_reset_is_counted_once_and_leaves_the_link(client, token, through, first_to_fail):
+    def fail(execute, sql, params, many, context):
+        if sql.startswith(first_to_fail):
+            raise OperationalError("the server closed the connection unexpectedly")
+        return execute(sql, params, many, context)
+
+    name = "password_reset_database_errors_total"
+    before = REGISTRY.get_sample_value(name)
+    with connection.execute_wrapper(fail):
+        refused = through(client, token)
+    assert refused.status_code == 503
+    assert REGISTRY.get_sample_value(name) == before + 1
+    assert spend_by_api(client, token).status_code == 200
