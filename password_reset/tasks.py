@@ -107,7 +107,8 @@ def _answer(heard: Task[[int], None], process: Callable[[int], bool], pk: int) -
         alias = conf.task_backend
         if alias is None or is_immediate(alias) or line.down:
             return
-        if work_off(BURST) and _is_work_left():
+        # While no mail can leave, the rows keep their attempts.
+        if work_off(BURST) and not line.down and _is_work_left():
             ring(heard, pk)
 
 

@@ -152,6 +152,19 @@ def test_a_bell_that_finds_nothing_it_may_do_rings_no_other(queue, settings):
     assert queue() == ([], [])
 
 
+def test_while_no_mail_can_leave_no_other_bell_costs_the_rows_their_attempts(queue, settings, smtp):
+    settings.PASSWORD_RESET_TASK_BACKEND = None
+    mailless = ask()
+    for user in UserFactory.create_batch(tasks.BURST // 2):
+        ask(user.email)
+    settings.PASSWORD_RESET_TASK_BACKEND = "default"
+    bells.ring(tasks.deliver_request, mailless.pk)
+    smtp.stop()
+    call_command("db_worker", "--batch")
+    assert PasswordResetRequest.objects.pending().filter(attempts=1).count() == 1
+    assert queue() == ([], [])
+
+
 def test_every_row_of_a_flood_gets_its_mail_without_cron(queue, smtp, processes):
     users = UserFactory.create_batch(2 * bells.FLOOD)
     for user in users:
