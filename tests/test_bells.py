@@ -163,14 +163,3 @@ def test_while_no_mail_can_leave_no_other_bell_costs_the_rows_their_attempts(que
     call_command("db_worker", "--batch")
     assert PasswordResetRequest.objects.pending().filter(attempts=1).count() == 1
     assert queue() == ([], [])
-
-
-def test_every_row_of_a_flood_gets_its_mail_without_cron(queue, smtp, processes):
-    users = UserFactory.create_batch(2 * bells.FLOOD)
-    for user in users:
-        ask(user.email)
-    assert sum(map(len, queue())) < len(users)
-    processes.db_worker(**smtp.environment)
-    smtp.wait_for(len(users), 60)
-    recipients = sorted(address for delivery in smtp.deliveries for address in delivery.recipients)
-    assert recipients == sorted(user.email for user in users)

@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.factories import NEW_PASSWORD, OLD_PASSWORD
+from password_reset import bells, services
+from tests.factories import NEW_PASSWORD, OLD_PASSWORD, UserFactory
 from tests.people import Person, walk_the_flow
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -25,3 +26,14 @@ def test_a_worker_ends_when_it_is_asked_to(processes, smtp_server):
     worker = processes.request_loop(**smtp_server.environment)
     worker.wait_for_log("Waiting for password reset requests.")
     assert worker.stop() == 0
+
+
+def test_a_flood_whose_rows_share_bells_is_mailed_whole_without_cron(processes, settings, smtp_server):
+    settings.TASKS = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend"}}
+    users = UserFactory.create_batch(2 * bells.FLOOD)
+    for user in users:
+        services.request_reset(user.email, ip_address="192.0.2.1", user_agent="test", language="en")
+    processes.db_worker(**smtp_server.environment)
+    deliveries = smtp_server.wait_for(len(users), 60)
+    recipients = sorted(address for delivery in deliveries for address in delivery.recipients)
+    assert recipients == sorted(user.email for user in users)
