@@ -77,10 +77,13 @@ def client_address(request: HttpRequest) -> Address | None:
     return client
 
 
-@lru_cache(maxsize=1024)  # each request asks several times for the same ones
 def parse_address(text: str) -> Address | None:
     """Return an address without port, zone or the wrapping of IPv4 in IPv6; ``None`` for anything else."""
-    text = text.strip()[:64]
+    return _parse_address(text.strip()[:64])
+
+
+@lru_cache(maxsize=1024)  # each request asks several times for the same ones
+def _parse_address(text: str) -> Address | None:
     if match := WITH_PORT.fullmatch(text):
         text = match["v6"] or match["v4"]
     try:
