@@ -70,7 +70,7 @@ Measure = Callable[[Machine, Sequence[Site], Size], Report]
 MEASURES: dict[str, tuple[Sequence[Site], Measure]] = {
     "statements": (WITH_DEMO, lambda m, sites, _: statements.measure(m, sites)),
     "throughput": (WITH_DEMO, lambda m, sites, s: throughput.measure(m, sites, s.rounds, s.seconds)),
-    "shares": (shares.SITES, lambda m, sites, s: shares.measure(m, sites, s.seconds)),
+    "shares": (shares.SITES, lambda m, sites, s: shares.measure(m, sites, s.rounds, s.seconds)),
     "timing": (SITES, lambda m, sites, s: timing.measure(m, sites, s.probes, s.few_probes)),
     "race": (RESETTING, lambda m, sites, s: spending.race(m, sites, s.race_tokens)),
     "cost": (RESETTING, lambda m, sites, s: spending.cost(m, sites, s.resets, s.few_resets)),

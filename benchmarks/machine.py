@@ -49,6 +49,7 @@ PRODUCTION = {
     "SMTP_HOST": "127.0.0.1",
     "SMTP_FROM": "accounts@site.example",
     "SESSION_SECRET": token_hex(32),
+    "TRUSTED_PROXIES": "127.0.0.1",
 }
 GUNICORN = "--workers 2 --worker-class gthread --threads 20 --keep-alive 30 --log-level error"
 

@@ -9,7 +9,6 @@ from benchmarks.machine import Machine
 from benchmarks.report import Report
 from benchmarks.throughput import BURN_IN_SECONDS, Loads, ratio
 
-ROUNDS = 3
 SITES = (
     FLOOR,
     OURS,
@@ -19,12 +18,12 @@ SITES = (
 )
 
 
-def measure(machine: Machine, sites: Sequence[Site], seconds: float) -> Report:
+def measure(machine: Machine, sites: Sequence[Site], rounds: int, seconds: float) -> Report:
     """Load each variant in turn and compare it with the floor."""
     loads: Loads = defaultdict(list)
     for site in sites:
         hammer(machine, site, BURN_IN_SECONDS)
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         for site in shuffled(sites):
             loads[site.name].append(hammer(machine, site, seconds))
     for site in sites:
