@@ -41,8 +41,9 @@ def environment(version: str, found: Path) -> Path:
     if not (stamp.exists() and stamp.read_bytes() == LOCK.read_bytes()):
         print(f"== Installing for Python {version}", flush=True)
         subprocess.run([found, "-m", "venv", "--clear", folder], check=True)
-        pip = [python, "-m", "pip", "--quiet", "--disable-pip-version-check", "install"]
-        subprocess.run([*pip, "--require-hashes", "-r", LOCK], check=True)
+        pip = [python, "-m", "pip", "--quiet", "--disable-pip-version-check"]
+        subprocess.run([*pip, "install", "--no-deps", "--require-hashes", "-r", LOCK], check=True)
+        subprocess.run([*pip, "check"], check=True)
         shutil.copy(LOCK, stamp)
     return python
 
