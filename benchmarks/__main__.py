@@ -7,7 +7,17 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-from benchmarks import delivery, growth, paint, purging, shares, spending, statements, throughput, timing
+from benchmarks import (
+    delivery,
+    growth,
+    paint,
+    purging,
+    shares,
+    spending,
+    statements,
+    throughput,
+    timing,
+)
 from benchmarks.doors import DEMO, FLOOR, OURS, PEERS, Site
 from benchmarks.machine import Machine
 from benchmarks.report import Report
@@ -69,12 +79,27 @@ QUICK = Size(
 Measure = Callable[[Machine, Sequence[Site], Size], Report]
 MEASURES: dict[str, tuple[Sequence[Site], Measure]] = {
     "statements": (WITH_DEMO, lambda m, sites, _: statements.measure(m, sites)),
-    "throughput": (WITH_DEMO, lambda m, sites, s: throughput.measure(m, sites, s.rounds, s.seconds)),
-    "shares": (shares.SITES, lambda m, sites, s: shares.measure(m, sites, s.rounds, s.seconds)),
-    "timing": (SITES, lambda m, sites, s: timing.measure(m, sites, s.probes, s.few_probes)),
+    "throughput": (
+        WITH_DEMO,
+        lambda m, sites, s: throughput.measure(m, sites, s.rounds, s.seconds),
+    ),
+    "shares": (
+        shares.SITES,
+        lambda m, sites, s: shares.measure(m, sites, s.rounds, s.seconds),
+    ),
+    "timing": (
+        SITES,
+        lambda m, sites, s: timing.measure(m, sites, s.probes, s.few_probes),
+    ),
     "race": (RESETTING, lambda m, sites, s: spending.race(m, sites, s.race_tokens)),
-    "cost": (RESETTING, lambda m, sites, s: spending.cost(m, sites, s.resets, s.few_resets)),
-    "delivery": (RESETTING, lambda m, sites, s: delivery.measure(m, sites, s.mails, s.outage)),
+    "cost": (
+        RESETTING,
+        lambda m, sites, s: spending.cost(m, sites, s.resets, s.few_resets),
+    ),
+    "delivery": (
+        RESETTING,
+        lambda m, sites, s: delivery.measure(m, sites, s.mails, s.outage),
+    ),
     "purge": ((OURS, purging.REST), lambda m, _, s: purging.measure(m, s.purge)),
     "paint": ((), lambda m, sites, s: paint.measure(s.visits)),
     "growth": ((OURS,), lambda m, _, s: growth.measure(m, s.small, s.large)),
@@ -89,7 +114,9 @@ def main() -> int:
     with ExitStack() as stack:
         machine = Machine(stack)
         # What was found is printed even when a later measure fails.
-        stack.callback(lambda: print(report.markdown(WITH_DEMO), machine.versions(), sep="\n"))
+        stack.callback(
+            lambda: print(report.markdown(WITH_DEMO), machine.versions(), sep="\n")
+        )
         for name in arguments.only or MEASURES:
             sites, measure = MEASURES[name]
             _say(f"measuring {name}")
@@ -101,8 +128,17 @@ def main() -> int:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="see that all of it works, in a minute or two")
-    parser.add_argument("--only", action="append", choices=list(MEASURES), help="one measure; may be repeated")
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="see that all of it works, in a minute or two",
+    )
+    parser.add_argument(
+        "--only",
+        action="append",
+        choices=list(MEASURES),
+        help="one measure; may be repeated",
+    )
     return parser.parse_args()
 
 

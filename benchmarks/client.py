@@ -44,7 +44,8 @@ class HiddenFields(HTMLParser):
 
 
 def somewhere() -> IPv4Address:
-    """Return the address of any visitor, as a proxy in front of the site would pass it on.
+    """Return the address of any visitor, as a proxy in front of the site would pass it
+    on.
 
     Whoever is not refused comes from a network of their own.
     """
@@ -79,7 +80,9 @@ class Client:
             answer = self.get(path)
         return path, answer
 
-    def message(self, method: str, path: str, body: bytes = b"", media_type: str = "") -> bytes:
+    def message(
+        self, method: str, path: str, body: bytes = b"", media_type: str = ""
+    ) -> bytes:
         """Return the bytes of a request with this visitor's cookies."""
         lines = [
             f"{method} {path} HTTP/1.1",
@@ -88,7 +91,9 @@ class Client:
             f"X-Forwarded-For: {somewhere()}",
         ]
         if self.cookies:
-            lines.append("Cookie: " + "; ".join(f"{k}={v}" for k, v in self.cookies.items()))
+            lines.append(
+                "Cookie: " + "; ".join(f"{k}={v}" for k, v in self.cookies.items())
+            )
         if method == "POST":
             lines += [f"Content-Type: {media_type}", f"Content-Length: {len(body)}"]
         return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
@@ -101,7 +106,9 @@ class Client:
     def send(self, message: bytes) -> Answer:
         """Send a request's bytes and read the whole answer."""
         if self._socket is None:
-            self._socket = socket.create_connection(("127.0.0.1", self.port), timeout=60)
+            self._socket = socket.create_connection(
+                ("127.0.0.1", self.port), timeout=60
+            )
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._socket.sendall(message)
         answer = self._read(self._socket)

@@ -1,4 +1,6 @@
-"""How soon a mail comes, and what becomes of those asked for while the mail server is down."""
+"""How soon a mail comes, and what becomes of those asked for while the mail server is
+down.
+"""
 
 import random
 import time
@@ -30,7 +32,9 @@ def measure(machine: Machine, sites: Sequence[Site], mails: int, lost: int) -> R
     title = "POST to mail received, median ms (ours: poll 1 s; 0.1 s)"
     checks = [
         Check("a mail within 1 s by the defaults", usual < 1000, f"{usual:.0f} ms"),
-        Check("within 250 ms as recommended", recommended < 250, f"{recommended:.0f} ms"),
+        Check(
+            "within 250 ms as recommended", recommended < 250, f"{recommended:.0f} ms"
+        ),
     ]
     report = Report([Row(title, cells)], checks)
     report.add(outage(machine, sites, lost))
@@ -44,7 +48,8 @@ def _median_ms(machine: Machine, site: Site, mails: int) -> float:
 
 def _seconds(machine: Machine, site: Site, client: Client) -> float:
     if site.has_worker:
-        # Otherwise each request would come right after a poll that the one before it ended.
+        # Otherwise each request would come right after a poll that the one before it
+        # ended.
         time.sleep(random.random() * DEFAULT_INTERVAL)
     address = fresh_address()
     message = site.prepare(client, address)
@@ -61,31 +66,53 @@ def outage(machine: Machine, sites: Sequence[Site], asked: int) -> Report:
     machine.mailbox.close()
     with machine.worker(OURS):
         known = {site.name: [fresh_address() for _ in range(asked)] for site in sites}
-        answers = {site.name: _answers(machine, site, known[site.name]) for site in sites}
+        answers = {
+            site.name: _answers(machine, site, known[site.name]) for site in sites
+        }
     machine.mailbox.open()
     arrived = _arrived(machine)
-    lost = {name: asked - len(arrived.intersection(all_)) for name, all_ in known.items()}
+    lost = {
+        name: asked - len(arrived.intersection(all_)) for name, all_ in known.items()
+    }
     rows = [
         Row("mail server down: answers to known; unknown addresses", answers),
-        Row(f"… mails lost of {asked}", {name: str(number) for name, number in lost.items()}),
+        Row(
+            f"… mails lost of {asked}",
+            {name: str(number) for name, number in lost.items()},
+        ),
     ]
-    return Report(rows, [Check("no mail of an outage is lost", lost[OURS.name] == 0, f"{lost[OURS.name]}")])
+    return Report(
+        rows,
+        [
+            Check(
+                "no mail of an outage is lost",
+                lost[OURS.name] == 0,
+                f"{lost[OURS.name]}",
+            )
+        ],
+    )
 
 
 def _answers(machine: Machine, site: Site, known: list[str]) -> str:
     unknown = [unknown_address() for _ in known]
-    return "; ".join(_statuses(machine, site, addresses) for addresses in (known, unknown))
+    return "; ".join(
+        _statuses(machine, site, addresses) for addresses in (known, unknown)
+    )
 
 
 def _statuses(machine: Machine, site: Site, addresses: list[str]) -> str:
     client, statuses = Client(machine.ports[site.name]), Counter[int]()
     for address in addresses:
         statuses[client.send(site.prepare(client, address)).status] += 1
-    return ", ".join(f"{number}×{status}" for status, number in sorted(statuses.items()))
+    return ", ".join(
+        f"{number}×{status}" for status, number in sorted(statuses.items())
+    )
 
 
 def _arrived(machine: Machine) -> set[str]:
-    """Return who got a mail once all that is kept was tried again, the back-off being over."""
+    """Return who got a mail once all that is kept was tried again, the back-off being
+    over.
+    """
     start = len(machine.mailbox.mails)
     machine.sql(OURS, "UPDATE password_reset_requests SET next_attempt_at = now()")
     machine.manage(OURS, "process_reset_requests")

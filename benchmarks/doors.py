@@ -27,7 +27,9 @@ class Site:
         raise NotImplementedError
 
     def forge(self, message: bytes, link: str) -> bytes:
-        """Put a token of the right shape that was never issued in the place of the link's."""
+        """Put a token of the right shape that was never issued in the place of the
+        link's.
+        """
         token = link.rpartition("=")[2].rstrip("/").rpartition("/")[2].encode()
         tail = token.rpartition(b"-")[2]
         return message.replace(tail, token_hex(len(tail)).encode()[: len(tail)])
@@ -81,7 +83,9 @@ class Programs(Site):
 
     @staticmethod
     def _post(client: Client, path: str, body: dict[str, str]) -> bytes:
-        return client.message("POST", path, json.dumps(body).encode(), "application/json")
+        return client.message(
+            "POST", path, json.dumps(body).encode(), "application/json"
+        )
 
     @staticmethod
     def _fields(link: str, password: str) -> dict[str, str]:
@@ -106,7 +110,9 @@ OURS = Pages(
     distribution="django-resetkit",
     has_worker=True,
 )
-DEMO = Pages("the demo", "benchmarks.sites.demo.settings", "/forgot-password", has_worker=True)
+DEMO = Pages(
+    "the demo", "benchmarks.sites.demo.settings", "/forgot-password", has_worker=True
+)
 CONTRIB_AUTH = Pages(
     "contrib.auth",
     "benchmarks.sites.contrib_auth.settings",

@@ -20,9 +20,15 @@ def measure(machine: Machine, small: int, large: int) -> Report:
     """Run each step at two sizes and compare the pages."""
     few, many = (_steps(machine, size) for size in (small, large))
     title = f"pages touched at {small:,}; {large:,} rows: "
-    rows = [Row(title + name, {OURS.name: f"{few[name]}; {many[name]}"}) for name in few]
+    rows = [
+        Row(title + name, {OURS.name: f"{few[name]}; {many[name]}"}) for name in few
+    ]
     checks = [
-        Check(f"at most 2 pages more: {name}", many[name] - few[name] <= 2, f"{many[name] - few[name]:+}")
+        Check(
+            f"at most 2 pages more: {name}",
+            many[name] - few[name] <= 2,
+            f"{many[name] - few[name]:+}",
+        )
         for name in FLAT
     ]
     machine.forget_requests(OURS)
@@ -35,5 +41,7 @@ def _steps(machine: Machine, size: int) -> dict[str, int]:
     write_tokens(machine, size, "2 hours")
     machine.sql(OURS, KEEP_ONE_BATCH, DEAD)
     machine.sql(OURS, "VACUUM FULL ANALYZE")
-    pages = machine.python(OURS, "benchmarks.pages", WITHOUT_POOL="1", EMAIL_BACKEND=MAIL)
+    pages = machine.python(
+        OURS, "benchmarks.pages", WITHOUT_POOL="1", EMAIL_BACKEND=MAIL
+    )
     return dict(json.loads(pages))

@@ -13,7 +13,8 @@ from benchmarks.doors import Site
 from benchmarks.machine import Machine, known_address
 
 CONNECTIONS = 8
-# gunicorn's workers take connections as they come: new ones now and then even out who has how many.
+# gunicorn's workers take connections as they come: new ones now and then even out who
+# has how many.
 REQUESTS_PER_CONNECTION = 50
 
 
@@ -41,7 +42,10 @@ def hammer(machine: Machine, site: Site, seconds: float) -> Load:
     load, port = Load(), machine.ports[site.name]
     stop_at = time.perf_counter() + seconds
     started, cpu = time.perf_counter(), time.process_time()
-    threads = [threading.Thread(target=_knock, args=(load, site, port, stop_at)) for _ in range(CONNECTIONS)]
+    threads = [
+        threading.Thread(target=_knock, args=(load, site, port, stop_at))
+        for _ in range(CONNECTIONS)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -35,7 +35,11 @@ OTHER_COLUMNS = """
     WHERE table_name = 'users' AND is_nullable = 'NO' AND is_identity = 'NO'
     AND column_name NOT IN ('email', 'password', 'is_active')
 """
-EMPTY_VALUES = {"boolean": "false", "character varying": "''", "timestamp with time zone": "now()"}
+EMPTY_VALUES = {
+    "boolean": "false",
+    "character varying": "''",
+    "timestamp with time zone": "now()",
+}
 HAS_TEMPLATE = "SELECT 1 FROM pg_database WHERE datname = 'people'"
 WORKER = "benchmark-worker"
 AT_WORK = "SELECT count(DISTINCT backend_start) FROM pg_stat_activity WHERE application_name = %s"
@@ -51,7 +55,9 @@ PRODUCTION = {
     "SESSION_SECRET": token_hex(32),
     "TRUSTED_PROXIES": "127.0.0.1",
 }
-GUNICORN = "--workers 2 --worker-class gthread --threads 20 --keep-alive 30 --log-level error"
+GUNICORN = (
+    "--workers 2 --worker-class gthread --threads 20 --keep-alive 30 --log-level error"
+)
 
 
 class DurablePostgres(Postgres):
@@ -59,7 +65,8 @@ class DurablePostgres(Postgres):
 
     def __init__(self) -> None:
         super().__init__()
-        # Test servers live in memory where there is room; there a commit has no disk to wait for.
+        # Test servers live in memory where there is room; there a commit has no disk to
+        # wait for.
         disk = Path(tempfile.gettempdir())
         if self.folder.parent != disk:
             self.folder = Path(shutil.move(self.folder, disk))
@@ -68,7 +75,10 @@ class DurablePostgres(Postgres):
         """Switch on again what tests switch off."""
         settings = ("fsync=on", "synchronous_commit=on", "full_page_writes=on")
         memory = ("shared_buffers=512MB", "max_wal_size=4GB")
-        return [*super().command(), *(part for s in settings + memory for part in ("-c", s))]
+        return [
+            *super().command(),
+            *(part for s in settings + memory for part in ("-c", s)),
+        ]
 
 
 def known_address(number: int | None = None) -> str:
@@ -88,7 +98,9 @@ class Machine:
 
     def __init__(self, stack: ExitStack) -> None:
         self.stack = stack
-        self.folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
+        self.folder = Path(
+            stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-"))
+        )
         self.postgres, self.redis = DurablePostgres(), Redis()
         for server in (self.postgres, self.redis):
             stack.callback(server.close)
@@ -107,7 +119,9 @@ class Machine:
         bind = ["--bind", f"127.0.0.1:{self.ports[site.name]}", *GUNICORN.split()]
         command = [sys.executable, "-m", "gunicorn", *bind]
         application = "django.core.wsgi:get_wsgi_application()"
-        process = spawn([*command, application], self.log(site, "web"), self.environment(site))
+        process = spawn(
+            [*command, application], self.log(site, "web"), self.environment(site)
+        )
         self.stack.callback(stop, process)
         wait_for_port(self.ports[site.name])
         # The port is open before anybody is there to answer.
@@ -134,7 +148,9 @@ class Machine:
         return self._url(database_name(site))
 
     def python(self, site: Site, *arguments: str, **more: str) -> str:
-        """Run a Python module with a site's settings; raise with its output when it fails."""
+        """Run a Python module with a site's settings; raise with its output when it
+        fails.
+        """
         done = subprocess.run(
             [sys.executable, "-m", *arguments],
             cwd=ROOT,
@@ -154,10 +170,20 @@ class Machine:
     @contextmanager
     def worker(self, site: Site, interval: float = 1, count: int = 1) -> Iterator[None]:
         """Run a site's workers, and wait until they are at work."""
-        command = [sys.executable, "-m", "django", "db_worker", "--interval", str(interval)]
+        command = [
+            sys.executable,
+            "-m",
+            "django",
+            "db_worker",
+            "--interval",
+            str(interval),
+        ]
         log = self.log(site, "worker")
         environment = self.environment(site, PGAPPNAME=WORKER, WITHOUT_POOL="1")
-        processes = [spawn([*command, "--no-startup-delay"], log, environment) for _ in range(count)]
+        processes = [
+            spawn([*command, "--no-startup-delay"], log, environment)
+            for _ in range(count)
+        ]
         try:
             self._wait_for_workers(site, count)
             yield
@@ -172,7 +198,9 @@ class Machine:
                 raise TimeoutError(self.log(site, "worker").read_text())
             time.sleep(0.05)
 
-    def sql(self, site: Site, statement: str, *values: object) -> list[tuple[object, ...]]:
+    def sql(
+        self, site: Site, statement: str, *values: object
+    ) -> list[tuple[object, ...]]:
         """Run one statement on a site's database."""
         with psycopg.connect(self.database_url(site), autocommit=True) as connection:
             cursor = connection.execute(statement, values or None)
@@ -183,7 +211,8 @@ class Machine:
         found = self.sql(
             site,
             "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
-            " AND (tablename LIKE 'password\\_reset\\_%' OR tablename LIKE 'django\\_tasks%')",
+            " AND (tablename LIKE 'password\\_reset\\_%' OR tablename LIKE "
+            "'django\\_tasks%')",
         )
         if tables := ", ".join(str(row[0]) for row in found):
             self.sql(site, f"TRUNCATE {tables}")
@@ -195,8 +224,14 @@ class Machine:
         """Say in one line what everything runs on."""
         with psycopg.connect(self.postgres.url) as connection:
             number = connection.info.server_version
-        packages = [f"{name} {version(name)}" for name in ("Django", "gunicorn", "psycopg", "redis")]
-        servers = [f"PostgreSQL {number // 10000}.{number % 10000}", redis_version(self.redis.url)]
+        packages = [
+            f"{name} {version(name)}"
+            for name in ("Django", "gunicorn", "psycopg", "redis")
+        ]
+        servers = [
+            f"PostgreSQL {number // 10000}.{number % 10000}",
+            redis_version(self.redis.url),
+        ]
         return ", ".join([f"Python {platform.python_version()}", *packages, *servers])
 
     def _create_database(self, site: Site) -> None:
@@ -216,7 +251,12 @@ class Machine:
         others = self.sql(site, OTHER_COLUMNS)
         columns = "".join(f", {name}" for name, _ in others)
         values = "".join(f", {EMPTY_VALUES[str(kind)]}" for _, kind in others)
-        self.sql(site, FILL_USERS.format(columns=columns, values=values), PASSWORD_HASH, USERS)
+        self.sql(
+            site,
+            FILL_USERS.format(columns=columns, values=values),
+            PASSWORD_HASH,
+            USERS,
+        )
         self.sql(site, "VACUUM ANALYZE")
 
 

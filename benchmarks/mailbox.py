@@ -1,4 +1,6 @@
-"""An SMTP server that takes 50 ms for a message, in a process of its own, and what it received."""
+"""An SMTP server that takes 50 ms for a message, in a process of its own, and what it
+received.
+"""
 
 import asyncio
 import json
@@ -59,7 +61,9 @@ def serve(port: int, path: Path) -> None:
     """Receive mail until this process is ended."""
     loop = asyncio.new_event_loop()
     with path.open("a", buffering=1) as file:
-        controller = UnthreadedController(SlowHandler(file), hostname="127.0.0.1", port=port, loop=loop)
+        controller = UnthreadedController(
+            SlowHandler(file), hostname="127.0.0.1", port=port, loop=loop
+        )
         controller.begin()  # type: ignore[no-untyped-call]
         loop.run_forever()
 
@@ -76,7 +80,13 @@ class Mailbox:
 
     def open(self) -> None:
         """Start the server."""
-        command = [sys.executable, "-m", "benchmarks.mailbox", str(self.port), str(self.path)]
+        command = [
+            sys.executable,
+            "-m",
+            "benchmarks.mailbox",
+            str(self.port),
+            str(self.path),
+        ]
         self._process = spawn(command, self.path.with_suffix(".log"))
         wait_for_port(self.port)
 

@@ -1,4 +1,6 @@
-"""Run each step of the flow in this process and print the pages that its statements touch, as JSON."""
+"""Run each step of the flow in this process and print the pages that its statements
+touch, as JSON.
+"""
 
 import json
 import re
@@ -28,7 +30,14 @@ class Pages:
     def __init__(self) -> None:
         self.statements: list[tuple[int, str]] = []
 
-    def __call__(self, execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:
+    def __call__(
+        self,
+        execute: Callable[..., Any],
+        sql: str,
+        params: Any,
+        many: bool,
+        context: Any,
+    ) -> Any:
         """Count the pages of a statement, then let it run."""
         if sql.startswith(EXPLAINABLE):
             touched = self._explain(context["cursor"].cursor, sql, params)
@@ -51,7 +60,9 @@ def count(step: Callable[[], object]) -> int:
 
 
 def each(step: Callable[[], object]) -> list[int]:
-    """Return the pages that each statement of a step touches; the statements go to standard error."""
+    """Return the pages that each statement of a step touches; the statements go to
+    standard error.
+    """
     pages = Pages()
     with connection.execute_wrapper(pages):
         step()
@@ -61,7 +72,9 @@ def each(step: Callable[[], object]) -> list[int]:
 
 
 def usual(step: Callable[[], object]) -> int:
-    """Return the median of several times: now and then a row opens a new page, or splits one of an index."""
+    """Return the median of several times: now and then a row opens a new page, or
+    splits one of an index.
+    """
     return median_low(count(step) for _ in range(TIMES))
 
 
@@ -72,7 +85,9 @@ def run() -> dict[str, int]:
 
     visitor, staff = Client(), Client()
     people = get_user_model().objects
-    staff.force_login(people.get_or_create(email=STAFF, is_staff=True, is_superuser=True)[0])
+    staff.force_login(
+        people.get_or_create(email=STAFF, is_staff=True, is_superuser=True)[0]
+    )
     ask = {"email": known_address(1)}
     visitor.post("/forgot-password", ask)
     found = {"POST": usual(lambda: visitor.post("/forgot-password", ask))}

@@ -1,4 +1,6 @@
-"""When a visitor's largest element stands on the screen, on a processor four times as slow as this one."""
+"""When a visitor's largest element stands on the screen, on a processor four times as
+slow as this one.
+"""
 
 import os
 import shutil
@@ -20,21 +22,39 @@ ROOT = Path(__file__).parent.parent
 PAGES = ("/forgot-password", "/forgot-password/done", "/reset-password")
 SLOWER = 4
 PHONE = {"width": 390, "height": 844}
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+]
 LARGEST = """() => new Promise((resolve) => new PerformanceObserver(
   (list) => resolve(list.getEntries().at(-1).startTime)
 ).observe({type: "largest-contentful-paint", buffered: true}))"""
 
 
 def measure(visits: int) -> Report:
-    """Print the median LCP of each page in milliseconds; each visit is somebody's first."""
+    """Print the median LCP of each page in milliseconds; each visit is somebody's
+    first.
+    """
     chromium = os.environ.get("CHROMIUM") or shutil.which("chromium")
     if chromium is None:
-        return Report([], [], ["Largest contentful paint: not measured without Chromium."])
+        return Report(
+            [], [], ["Largest contentful paint: not measured without Chromium."]
+        )
     with demo() as url:
-        times = {page: statistics.median(_visit(chromium, url + page, visits)) for page in PAGES}
-    lines = [f"    {page}: {milliseconds:.0f} ms" for page, milliseconds in times.items()]
-    return Report([], [], [f"Largest contentful paint, processor slowed {SLOWER} times:", "", *lines, ""])
+        times = {
+            page: statistics.median(_visit(chromium, url + page, visits))
+            for page in PAGES
+        }
+    lines = [
+        f"    {page}: {milliseconds:.0f} ms" for page, milliseconds in times.items()
+    ]
+    return Report(
+        [],
+        [],
+        [f"Largest contentful paint, processor slowed {SLOWER} times:", "", *lines, ""],
+    )
 
 
 def _visit(chromium: str, url: str, visits: int) -> Iterator[float]:
@@ -45,7 +65,9 @@ def _visit(chromium: str, url: str, visits: int) -> Iterator[float]:
         for _ in range(visits):
             context = browser.new_context(viewport=PHONE)
             page = context.new_page()
-            context.new_cdp_session(page).send("Emulation.setCPUThrottlingRate", {"rate": SLOWER})
+            context.new_cdp_session(page).send(
+                "Emulation.setCPUThrottlingRate", {"rate": SLOWER}
+            )
             page.goto(url, wait_until="load")
             yield float(page.evaluate(LARGEST))
             context.close()
@@ -57,13 +79,26 @@ def demo() -> Iterator[str]:
     """Run the demo as `make run` does, on a database of its own, and give its address."""
     with tempfile.TemporaryDirectory() as folder:
         url = f"http://127.0.0.1:{free_port()}"
-        database = {"DATABASE_URL": f"sqlite:///{folder}/demo.sqlite3", "API_URL": url, "ENVIRONMENT": "development"}
-        environment = {key: value for key, value in os.environ.items() if key != "REDIS_URL"} | database
+        database = {
+            "DATABASE_URL": f"sqlite:///{folder}/demo.sqlite3",
+            "API_URL": url,
+            "ENVIRONMENT": "development",
+        }
+        environment = {
+            key: value for key, value in os.environ.items() if key != "REDIS_URL"
+        } | database
         manage = [sys.executable, "manage.py"]
-        subprocess.run([*manage, "migrate", "--verbosity=0"], cwd=ROOT, env=environment, check=True)
+        subprocess.run(
+            [*manage, "migrate", "--verbosity=0"], cwd=ROOT, env=environment, check=True
+        )
         address = url.removeprefix("http://")
-        command, quiet = [*manage, "runserver", "--noreload", address], subprocess.DEVNULL
-        with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=quiet, stderr=quiet) as site:
+        command, quiet = (
+            [*manage, "runserver", "--noreload", address],
+            subprocess.DEVNULL,
+        )
+        with subprocess.Popen(
+            command, cwd=ROOT, env=environment, stdout=quiet, stderr=quiet
+        ) as site:
             _wait(url)
             yield url
             site.terminate()

@@ -12,7 +12,9 @@ from tests.servers import dies_with_us
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def spawn(command: Sequence[str], log: Path, environment: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
+def spawn(
+    command: Sequence[str], log: Path, environment: Mapping[str, str] | None = None
+) -> subprocess.Popen[bytes]:
     """Start a process in the repository's root with its output in a file."""
     with log.open("ab") as output:
         return subprocess.Popen(

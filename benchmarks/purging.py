@@ -75,10 +75,14 @@ def measure(machine: Machine, rows: int) -> Report:
     _fill(machine, rows)
     with Neighbour(machine.database_url(OURS)) as busy:
         full = _command(machine, OURS, "purge_reset_tokens")
-    left = int(str(machine.sql(OURS, "SELECT count(*) FROM password_reset_tokens")[0][0]))
+    left = int(
+        str(machine.sql(OURS, "SELECT count(*) FROM password_reset_tokens")[0][0])
+    )
     ours = rows / full.seconds
     machine.forget_requests(OURS)
-    return _report(naive, ours, _rest(machine, rows), empty, full, idle.p99, busy.p99, left)
+    return _report(
+        naive, ours, _rest(machine, rows), empty, full, idle.p99, busy.p99, left
+    )
 
 
 def _fill(machine: Machine, rows: int) -> None:
@@ -97,7 +101,9 @@ def _seconds_of(machine: Machine, statement: str) -> float:
 
 
 def _command(machine: Machine, site: Site, name: str) -> Run:
-    return Run(**json.loads(machine.python(site, "benchmarks.timed", name, WITHOUT_POOL="1")))
+    return Run(
+        **json.loads(machine.python(site, "benchmarks.timed", name, WITHOUT_POOL="1"))
+    )
 
 
 def _rest(machine: Machine, rows: int) -> float:
@@ -108,18 +114,39 @@ def _rest(machine: Machine, rows: int) -> float:
 
 
 def _report(
-    naive: float, ours: float, rest: float, empty: Run, full: Run, idle: float, busy: float, left: int
+    naive: float,
+    ours: float,
+    rest: float,
+    empty: Run,
+    full: Run,
+    idle: float,
+    busy: float,
+    left: int,
 ) -> Report:
     rows = [
         Row(
             "purge, rows per second (one naive DELETE under floor)",
-            {"floor": f"{naive:,.0f}", OURS.name: f"{ours:,.0f}", REST.name: f"{rest:,.0f}"},
+            {
+                "floor": f"{naive:,.0f}",
+                OURS.name: f"{ours:,.0f}",
+                REST.name: f"{rest:,.0f}",
+            },
         ),
-        Row("purge, peak memory MB: nothing; all", {OURS.name: f"{empty.megabytes:.0f}; {full.megabytes:.0f}"}),
-        Row("INSERT + SELECT p99 ms: idle; beside the purge", {OURS.name: f"{idle:.1f}; {busy:.1f}"}),
+        Row(
+            "purge, peak memory MB: nothing; all",
+            {OURS.name: f"{empty.megabytes:.0f}; {full.megabytes:.0f}"},
+        ),
+        Row(
+            "INSERT + SELECT p99 ms: idle; beside the purge",
+            {OURS.name: f"{idle:.1f}; {busy:.1f}"},
+        ),
     ]
     checks = [
-        Check("purge at least 1/4 of a naive DELETE", ours >= naive / 4, f"{ours / naive:.2f}"),
+        Check(
+            "purge at least 1/4 of a naive DELETE",
+            ours >= naive / 4,
+            f"{ours / naive:.2f}",
+        ),
         Check(
             "peak memory within 10 % of an empty purge",
             full.megabytes <= 1.1 * empty.megabytes,

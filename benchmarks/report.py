@@ -49,8 +49,15 @@ class Report:
         names = [site.name for site in sites]
         lines = [_line("", *names), "|---|" + "---:|" * len(names)]
         lines.append(_line("version", *map(site_version, sites)))
-        lines += [_line(row.title, *(row.cells.get(n, "–") for n in names)) for row in self.rows]
-        checks = ["| must show | measured | |", "|---|---|---|", *map(_check, self.checks)]
+        lines += [
+            _line(row.title, *(row.cells.get(n, "–") for n in names))
+            for row in self.rows
+        ]
+        checks = [
+            "| must show | measured | |",
+            "|---|---|---|",
+            *map(_check, self.checks),
+        ]
         return "\n".join([*lines, "", *checks, "", *self.notes])
 
 
@@ -65,4 +72,6 @@ def _line(*cells: str) -> str:
 
 def _check(check: Check) -> str:
     subject = "(harness) " if check.about_harness else ""
-    return _line(subject + check.sentence, check.measured, "yes" if check.holds else "**no**")
+    return _line(
+        subject + check.sentence, check.measured, "yes" if check.holds else "**no**"
+    )

@@ -18,7 +18,9 @@ SITES = (
 )
 
 
-def measure(machine: Machine, sites: Sequence[Site], rounds: int, seconds: float) -> Report:
+def measure(
+    machine: Machine, sites: Sequence[Site], rounds: int, seconds: float
+) -> Report:
     """Load each variant in turn and compare it with the floor."""
     loads: Loads = defaultdict(list)
     for site in sites:
@@ -28,5 +30,10 @@ def measure(machine: Machine, sites: Sequence[Site], rounds: int, seconds: float
             loads[site.name].append(hammer(machine, site, seconds))
     for site in sites:
         machine.forget_requests(site)
-    listing = [f"    {name}: {ratio(all_, loads[FLOOR.name]):.2f}" for name, all_ in loads.items()]
-    return Report(notes=["POSTs in units of the floor's, parts switched off:", "", *listing, ""])
+    listing = [
+        f"    {name}: {ratio(all_, loads[FLOOR.name]):.2f}"
+        for name, all_ in loads.items()
+    ]
+    return Report(
+        notes=["POSTs in units of the floor's, parts switched off:", "", *listing, ""]
+    )

@@ -1,4 +1,6 @@
-"""Spend links: twenty at once with one token, and what a reset costs in password hashes."""
+"""Spend links: twenty at once with one token, and what a reset costs in password
+hashes.
+"""
 
 import threading
 import time
@@ -20,7 +22,12 @@ THREADS = 20
 def race(machine: Machine, sites: Sequence[Site], tokens: int) -> Report:
     """Count the successes of twenty threads with one token."""
     with machine.worker(OURS, 0.2):
-        wins = {site.name: [_race(machine, site, link) for link in links(machine, site, tokens)] for site in sites}
+        wins = {
+            site.name: [
+                _race(machine, site, link) for link in links(machine, site, tokens)
+            ]
+            for site in sites
+        }
     ours, auth = wins[OURS.name], max(wins[CONTRIB_AUTH.name])
     cells = {name: ", ".join(map(str, all_)) for name, all_ in wins.items()}
     checks = [
@@ -56,20 +63,28 @@ def cost(machine: Machine, sites: Sequence[Site], resets: int, few: int) -> Repo
         for site in sites:
             found = links(machine, site, (resets if site == OURS else few) + 1)
             machine.mailbox.wait_for_silence(0.5)
-            valid[site.name] = median(_in_hashes(machine, site, link) for link in found[1:])
+            valid[site.name] = median(
+                _in_hashes(machine, site, link) for link in found[1:]
+            )
             if site.token_travels_with_password:
-                invalid[site.name] = median(_in_hashes(machine, site, found[0], forged=True) for _ in found)
+                invalid[site.name] = median(
+                    _in_hashes(machine, site, found[0], forged=True) for _ in found
+                )
     return _cost_report(valid, invalid)
 
 
-def _in_hashes(machine: Machine, site: Site, link: str, *, forged: bool = False) -> float:
+def _in_hashes(
+    machine: Machine, site: Site, link: str, *, forged: bool = False
+) -> float:
     client, password = Client(machine.ports[site.name]), token_urlsafe(12)
     message = site.spend(client, link, password)
     if forged:
         message = site.forge(message, link)
     reset = _seconds(lambda: client.send(message))
     client.close()
-    return reset / _seconds(lambda: PBKDF2PasswordHasher().encode(password, "benchmark-salt"))
+    return reset / _seconds(
+        lambda: PBKDF2PasswordHasher().encode(password, "benchmark-salt")
+    )
 
 
 def _seconds(act: Callable[[], object]) -> float:
@@ -81,11 +96,23 @@ def _seconds(act: Callable[[], object]) -> float:
 def _cost_report(valid: dict[str, float], invalid: dict[str, float]) -> Report:
     ours, refused = valid[OURS.name], invalid[OURS.name]
     rows = [
-        Row("a valid reset, in password hashes", {n: f"{v:.2f}" for n, v in valid.items()}),
-        Row("an invalid token, in password hashes", {n: f"{v:.3f}" for n, v in invalid.items()}),
+        Row(
+            "a valid reset, in password hashes",
+            {n: f"{v:.2f}" for n, v in valid.items()},
+        ),
+        Row(
+            "an invalid token, in password hashes",
+            {n: f"{v:.3f}" for n, v in invalid.items()},
+        ),
     ]
     checks = [
-        Check("a valid reset within 10 % of one hash", abs(ours - 1) <= 0.1, f"{ours:.2f}"),
-        Check("an invalid token at most 1/20 of a hash", refused <= 1 / 20, f"{refused:.3f}"),
+        Check(
+            "a valid reset within 10 % of one hash", abs(ours - 1) <= 0.1, f"{ours:.2f}"
+        ),
+        Check(
+            "an invalid token at most 1/20 of a hash",
+            refused <= 1 / 20,
+            f"{refused:.3f}",
+        ),
     ]
     return Report(rows, checks)

@@ -1,4 +1,6 @@
-"""SQL statements and Redis round trips of one request, counted by the servers themselves."""
+"""SQL statements and Redis round trips of one request, counted by the servers
+themselves.
+"""
 
 import re
 import time
@@ -14,7 +16,8 @@ from tests.servers import ask_redis
 
 REQUESTS = 10
 STATEMENT = re.compile(r"LOG:  (?:statement|execute [^:]*): (.*)")
-# Between two looks the server also reads the end of the first and the question of the second.
+# Between two looks the server also reads the end of the first and the question of the
+# second.
 OWN_READS = 2
 
 
@@ -27,8 +30,14 @@ def measure(machine: Machine, sites: Sequence[Site]) -> Report:
     for site in sites:
         machine.forget_requests(site)
     rows = [
-        Row("SQL statements of one POST", {name: str(len(all_)) for name, all_ in seen.items()}),
-        Row("Redis round trips of one POST", {name: f"{n:.1f}" for name, n in trips.items()}),
+        Row(
+            "SQL statements of one POST",
+            {name: str(len(all_)) for name, all_ in seen.items()},
+        ),
+        Row(
+            "Redis round trips of one POST",
+            {name: f"{n:.1f}" for name, n in trips.items()},
+        ),
     ]
     ours, redis = len(seen[OURS.name]), trips[OURS.name]
     checks = [
@@ -36,7 +45,9 @@ def measure(machine: Machine, sites: Sequence[Site]) -> Report:
         Check("at most 6 Redis round trips in a POST", redis <= 6, f"{redis:.1f}"),
     ]
     listing = [f"    {line[:110]}" for line in seen[OURS.name]]
-    return Report(rows, checks, ["The SQL statements of one POST to this app:", "", *listing, ""])
+    return Report(
+        rows, checks, ["The SQL statements of one POST to this app:", "", *listing, ""]
+    )
 
 
 def _log_statements(machine: Machine, which: str) -> None:
@@ -72,5 +83,7 @@ def _round_trips(machine: Machine, site: Site) -> float:
 
 
 def _reads(machine: Machine) -> int:
-    found = re.search(r"total_reads_processed:(\d+)", ask_redis(machine.redis.url, "INFO stats"))
+    found = re.search(
+        r"total_reads_processed:(\d+)", ask_redis(machine.redis.url, "INFO stats")
+    )
     return int(found[1]) if found else 0

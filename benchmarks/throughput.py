@@ -1,4 +1,6 @@
-"""POST forgot-password: requests per second and latency, without and with a worker; the drain after."""
+"""POST forgot-password: requests per second and latency, without and with a worker; the
+drain after.
+"""
 
 import time
 from collections import defaultdict
@@ -17,7 +19,9 @@ DRAIN_SECONDS = 6.0
 Loads = dict[str, list[Load]]
 
 
-def measure(machine: Machine, sites: Sequence[Site], rounds: int, seconds: float) -> Report:
+def measure(
+    machine: Machine, sites: Sequence[Site], rounds: int, seconds: float
+) -> Report:
     """Load each site in turn, in another order each round."""
     for site in sites:
         hammer(machine, site, BURN_IN_SECONDS)
@@ -44,7 +48,10 @@ def _report(stopped: Loads, running: Loads) -> Report:
         Row("p50 ms", _latencies(stopped, 50)),
         Row("p99 ms", _latencies(stopped, 99)),
         Row("p99 ms with one worker running", _latencies(running, 99)),
-        Row("refused or failed POSTs", {name: _failures(all_) for name, all_ in stopped.items()}),
+        Row(
+            "refused or failed POSTs",
+            {name: _failures(all_) for name, all_ in stopped.items()},
+        ),
     ]
     return Report(rows, _checks(stopped, running))
 
@@ -56,7 +63,8 @@ def ratio(loads: list[Load], others: list[Load]) -> float:
 
 def _rates(loads: Loads, floor: list[Load]) -> dict[str, str]:
     return {
-        name: f"{median(load.rate for load in all_):.0f} ({ratio(all_, floor):.2f})" for name, all_ in loads.items()
+        name: f"{median(load.rate for load in all_):.0f} ({ratio(all_, floor):.2f})"
+        for name, all_ in loads.items()
     }
 
 
@@ -69,7 +77,9 @@ def _latency(loads: list[Load], percent: int) -> float:
 
 
 def _failures(loads: list[Load]) -> str:
-    return str(sum(n for load in loads for status, n in load.statuses.items() if status >= 400))
+    return str(
+        sum(n for load in loads for status, n in load.statuses.items() if status >= 400)
+    )
 
 
 def _checks(stopped: Loads, running: Loads) -> list[Check]:
@@ -78,7 +88,12 @@ def _checks(stopped: Loads, running: Loads) -> list[Check]:
     with_worker = running[OURS.name]
     p99 = _latency(ours, 99) / _latency(floor, 99)
     return [
-        Check("the client takes under a third of one core", busy < 1 / 3, f"{busy:.2f}", True),
+        Check(
+            "the client takes under a third of one core",
+            busy < 1 / 3,
+            f"{busy:.2f}",
+            True,
+        ),
         _at_least("× the floor's POSTs", 0.4, ratio(ours, floor)),
         _at_least("× contrib.auth's POSTs", 3, ratio(ours, auth)),
         _at_least("× contrib.auth's, with a worker", 2, ratio(with_worker, auth)),
@@ -98,4 +113,7 @@ def _drain(machine: Machine, workers: int) -> Row:
         started = time.monotonic()
         time.sleep(DRAIN_SECONDS)
         rate = len(machine.mailbox.receive()) / (time.monotonic() - started)
-    return Row(f"backlog drained, mails per second, {workers} worker(s)", {OURS.name: f"{rate:.1f}"})
+    return Row(
+        f"backlog drained, mails per second, {workers} worker(s)",
+        {OURS.name: f"{rate:.1f}"},
+    )

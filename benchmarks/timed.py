@@ -1,4 +1,6 @@
-"""Run a management command in this process; print its seconds and this process's peak memory as JSON."""
+"""Run a management command in this process; print its seconds and this process's peak
+memory as JSON.
+"""
 
 import json
 import resource

@@ -1,4 +1,6 @@
-"""Can the time of an answer tell who has an account? Known against unknown, in random order."""
+"""Can the time of an answer tell who has an account? Known against unknown, in random
+order.
+"""
 
 import random
 import time
@@ -25,10 +27,14 @@ class Probe:
 
 
 def measure(machine: Machine, sites: Sequence[Site], probes: int, few: int) -> Report:
-    """Ask `probes` times for known and for unknown addresses, `few` times where the leak is plain."""
+    """Ask `probes` times for known and for unknown addresses, `few` times where the
+    leak is plain.
+    """
     times: dict[tuple[str, bool], list[float]] = defaultdict(list)
     clients = {site.name: Client(machine.ports[site.name]) for site in sites}
-    plan = [p for site in sites for p in _probes(site, probes if site in CAREFUL else few)]
+    plan = [
+        p for site in sites for p in _probes(site, probes if site in CAREFUL else few)
+    ]
     with machine.worker(OURS):
         for probe in random.sample(plan, len(plan)):
             client = clients[probe.site.name]
@@ -37,11 +43,15 @@ def measure(machine: Machine, sites: Sequence[Site], probes: int, few: int) -> R
             client.send(message)
             times[probe.site.name, probe.known].append(time.perf_counter() - before)
     machine.forget_requests(OURS)
-    return _report({s.name: auc(times[s.name, True], times[s.name, False]) for s in sites})
+    return _report(
+        {s.name: auc(times[s.name, True], times[s.name, False]) for s in sites}
+    )
 
 
 def auc(known: list[float], unknown: list[float]) -> float:
-    """Return how often a known address takes longer than an unknown one; 0.5 tells nothing."""
+    """Return how often a known address takes longer than an unknown one; 0.5 tells
+    nothing.
+    """
     ordered = sorted(unknown)
     wins = sum(bisect_left(ordered, t) + bisect_right(ordered, t) for t in known)
     return wins / 2 / len(known) / len(unknown)
@@ -61,8 +71,17 @@ def _report(found: dict[str, float]) -> Report:
     seen, shown = leak[CONTRIB_AUTH.name], cells[CONTRIB_AUTH.name]
     checks = [
         Check("timing sees contrib.auth's leak (AUC > 0.95)", seen > 0.45, shown, True),
-        Check("timing is blind on the floor (|AUC − 0.5| < 0.05)", floor < 0.05, f"{floor:.3f}", True),
+        Check(
+            "timing is blind on the floor (|AUC − 0.5| < 0.05)",
+            floor < 0.05,
+            f"{floor:.3f}",
+            True,
+        ),
         Check("|AUC − 0.5| below 0.05", ours < 0.05, f"{ours:.3f}"),
-        Check("… and at most 0.03 above the floor's", ours - floor <= 0.03, f"{ours - floor:+.3f}"),
+        Check(
+            "… and at most 0.03 above the floor's",
+            ours - floor <= 0.03,
+            f"{ours - floor:+.3f}",
+        ),
     ]
     return Report([Row("known against unknown by time, AUC", cells)], checks)

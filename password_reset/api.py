@@ -1,4 +1,6 @@
-"""The JSON door for single-page and mobile clients: cookie-less, so there is nothing for CSRF to abuse."""
+"""The JSON door for single-page and mobile clients: cookie-less, so there is nothing
+for CSRF to abuse.
+"""
 
 from __future__ import annotations
 
@@ -27,11 +29,17 @@ from .visitors import visitor_of
 
 logger = logging.getLogger("password_reset")
 
-#: The largest body in bytes: three short texts, each character escaped, fit many times over.
+#: The largest body in bytes: three short texts, each character escaped, fit many times
+#: over.
 BODY_LIMIT = 64 * 1024
-#: Codes of requests that no rule of the flow has seen; in the metric they are one status.
+#: Codes of requests that no rule of the flow has seen; in the metric they are one
+#: status.
 MALFORMED = {"invalid_request", "unsupported_media_type"}
-TOKEN_PROBLEMS = {"invalid": ("token_invalid", 404), "expired": ("token_expired", 410), "used": ("token_used", 410)}
+TOKEN_PROBLEMS = {
+    "invalid": ("token_invalid", 404),
+    "expired": ("token_expired", 410),
+    "used": ("token_used", 410),
+}
 
 
 class Problem(Exception):
@@ -39,28 +47,49 @@ class Problem(Exception):
 
     def __init__(self, code: str, status: int, detail: str, **members: Any) -> None:
         super().__init__(code)
-        self.code, self.status, self.detail, self.members = code, status, detail, members
+        self.code, self.status, self.detail, self.members = (
+            code,
+            status,
+            detail,
+            members,
+        )
 
     def response(self) -> JsonResponse:
         """Return the problem as ``application/problem+json``."""
         title = HTTPStatus(self.status).phrase  # as RFC 9457 asks of about:blank
-        body = {"type": "about:blank", "title": title, "status": self.status, "code": self.code, "detail": self.detail}
-        response = JsonResponse(body | self.members, status=self.status, content_type="application/problem+json")
+        body = {
+            "type": "about:blank",
+            "title": title,
+            "status": self.status,
+            "code": self.code,
+            "detail": self.detail,
+        }
+        response = JsonResponse(
+            body | self.members,
+            status=self.status,
+            content_type="application/problem+json",
+        )
         if "retry_after" in self.members:
             response["Retry-After"] = str(self.members["retry_after"])
         return response
 
 
 class Endpoint(View):
-    """What the endpoints share: one method, one media type, and problems for everything else."""
+    """What the endpoints share: one method, one media type, and problems for everything
+    else.
+    """
 
     http_method_names = ["post"]
 
     @classmethod
     def as_view(cls, **initkwargs: Any) -> Callable[..., HttpResponseBase]:
-        return csrf_exempt(transaction.non_atomic_requests(super().as_view(**initkwargs)))
+        return csrf_exempt(
+            transaction.non_atomic_requests(super().as_view(**initkwargs))
+        )
 
-    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+    def dispatch(
+        self, request: HttpRequest, *args: Any, **kwargs: Any
+    ) -> HttpResponseBase:
         request.exception_reporter_class = RedactingReporter
         try:
             response = self.answer(request)
@@ -79,7 +108,9 @@ class Endpoint(View):
         try:
             return self.post(request, body_of(request))
         except services.TokenError as error:
-            raise Problem(*TOKEN_PROBLEMS[error.reason], _token_detail(error.reason)) from error
+            raise Problem(
+                *TOKEN_PROBLEMS[error.reason], _token_detail(error.reason)
+            ) from error
         except ratelimit.RateLimited as limited:
             raise too_many(limited.retry_after) from limited
         except services.DEPENDENCY_DOWN as error:
@@ -109,7 +140,9 @@ class RequestEndpoint(Endpoint):
         with metrics.timed("request"):
             ratelimit.count_request(visitor.ip_address, email)
             services.request_reset(email, source="api", **asdict(visitor))
-        message = _("If there is an account for this address, a mail with a link is on its way.")
+        message = _(
+            "If there is an account for this address, a mail with a link is on its way."
+        )
         return JsonResponse({"message": message}, status=202)
 
     def email_of(self, body: dict[str, Any]) -> str:
@@ -121,7 +154,9 @@ class RequestEndpoint(Endpoint):
         return email
 
     def count(self, code: str) -> None:
-        metrics.requests_total.labels(status="invalid" if code in MALFORMED else code).inc()
+        metrics.requests_total.labels(
+            status="invalid" if code in MALFORMED else code
+        ).inc()
 
 
 class VerifyEndpoint(Endpoint):
@@ -151,13 +186,21 @@ class ResetEndpoint(Endpoint):
         ratelimit.count_attempt(visitor.ip_address)
         try:
             result = services.reset_password(
-                raw, password, ip_address=visitor.ip_address, user_agent=visitor.user_agent
+                raw,
+                password,
+                ip_address=visitor.ip_address,
+                user_agent=visitor.user_agent,
             )
         except ValidationError as error:
             detail = _("Choose another password.")
-            raise Problem("weak_password", 400, detail, errors=error.messages) from error
+            raise Problem(
+                "weak_password", 400, detail, errors=error.messages
+            ) from error
         return JsonResponse(
-            {"message": _("Your password has been changed."), "sessions_deleted": result.sessions_deleted}
+            {
+                "message": _("Your password has been changed."),
+                "sessions_deleted": result.sessions_deleted,
+            }
         )
 
 
@@ -170,7 +213,9 @@ def body_of(request: HttpRequest) -> dict[str, Any]:
         raw = request.read(BODY_LIMIT + 1)
         if len(raw) > BODY_LIMIT:
             raise invalid(_("The body is too large."))
-        body = json.loads(raw.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_refuse)
+        body = json.loads(
+            raw.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_refuse
+        )
     except (ValueError, RecursionError, UnreadablePostError) as error:
         raise invalid(_("The body is not valid JSON.")) from error
     if not isinstance(body, dict):
@@ -182,8 +227,15 @@ def body_of(request: HttpRequest) -> dict[str, Any]:
 def text_of(body: dict[str, Any], name: str) -> str:
     """Return a field that must be a text. Raises ``Problem``."""
     value = body.get(name)
-    if not isinstance(value, str) or not value or "\x00" in value or not _is_unicode(value):
-        raise invalid(_("The field %(name)s must be a text that is not empty.") % {"name": name})
+    if (
+        not isinstance(value, str)
+        or not value
+        or "\x00" in value
+        or not _is_unicode(value)
+    ):
+        raise invalid(
+            _("The field %(name)s must be a text that is not empty.") % {"name": name}
+        )
     return value
 
 
@@ -194,12 +246,16 @@ def invalid(detail: str) -> Problem:
 
 def too_many(retry_after: int) -> Problem:
     """Return the problem of a limit that is reached, and say when to come back."""
-    detail = _("Too many attempts. Try again in %(wait)s.") % {"wait": in_words(rounded_up(retry_after))}
+    detail = _("Too many attempts. Try again in %(wait)s.") % {
+        "wait": in_words(rounded_up(retry_after))
+    }
     return Problem("rate_limited", 429, detail, retry_after=retry_after)
 
 
 def unavailable() -> Problem:
-    """Return the problem of a flow that is switched off, or that lacks something it needs."""
+    """Return the problem of a flow that is switched off, or that lacks something it
+    needs.
+    """
     detail = _("Password reset is not available at the moment. Try again later.")
     return Problem("unavailable", 503, detail, retry_after=services.RETRY_AFTER)
 
@@ -213,7 +269,9 @@ def _token_detail(reason: str) -> str:
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Refuse a key that comes twice: two readers could understand two things (GitLab CVE-2023-7028)."""
+    """Refuse a key that comes twice: two readers could understand two things (GitLab
+    CVE-2023-7028).
+    """
     body = dict(pairs)
     if len(body) != len(pairs):
         raise ValueError("a key comes twice")

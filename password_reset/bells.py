@@ -1,4 +1,6 @@
-"""The bell that wakes a worker: a task of the host's queue, which carries a number and may get lost."""
+"""The bell that wakes a worker: a task of the host's queue, which carries a number and
+may get lost.
+"""
 
 from __future__ import annotations
 
@@ -19,9 +21,20 @@ from django.utils import timezone
 from .conf import conf
 
 if TYPE_CHECKING or django.VERSION >= (6, 0):
-    from django.tasks import DEFAULT_TASK_BACKEND_ALIAS, DEFAULT_TASK_QUEUE_NAME, Task, task, task_backends
+    from django.tasks import (
+        DEFAULT_TASK_BACKEND_ALIAS,
+        DEFAULT_TASK_QUEUE_NAME,
+        Task,
+        task,
+        task_backends,
+    )
 else:
-    from django_tasks import DEFAULT_TASK_BACKEND_ALIAS, DEFAULT_TASK_QUEUE_NAME, task, task_backends
+    from django_tasks import (
+        DEFAULT_TASK_BACKEND_ALIAS,
+        DEFAULT_TASK_QUEUE_NAME,
+        task,
+        task_backends,
+    )
 
 logger = logging.getLogger("password_reset")
 
@@ -31,15 +44,19 @@ DEFAULT_QUEUE: str = DEFAULT_TASK_QUEUE_NAME
 FLOOD = 20
 #: Seconds by which a shared bell is put off, to ring for the rows that come until then.
 PAUSE = 0.5
-#: Seconds before a shared bell rings in which rows get another: the clock of the worker's host may be ahead.
+#: Seconds before a shared bell rings in which rows get another: the clock of the
+#: worker's host may be ahead.
 CLOCK_SKEW = 0.25
 
 
 def bell(function: Callable[[int], None]) -> Task[[int], None]:
-    """Make a task of a function. A task is checked when it is made, and a host whose TASKS has neither the alias
-    nor the queue ``default`` must be able to start all the same; a system check says what is missing.
+    """Make a task of a function. A task is checked when it is made, and a host whose
+    TASKS has neither the alias nor the queue ``default`` must be able to start all the
+    same; a system check says what is missing.
     """
-    for alias in sorted(aliases(), key=lambda alias: alias != DEFAULT_TASK_BACKEND_ALIAS):
+    for alias in sorted(
+        aliases(), key=lambda alias: alias != DEFAULT_TASK_BACKEND_ALIAS
+    ):
         with suppress(ImproperlyConfigured):
             return task(backend=alias, queue_name=queue_of(alias))(function)
     return task()(function)
@@ -51,7 +68,9 @@ def aliases() -> set[str]:
 
 
 def queue_of(alias: str) -> str:
-    """Return the queue of a back end that our tasks go to: ``default`` where it has one."""
+    """Return the queue of a back end that our tasks go to: ``default`` where it has
+    one.
+    """
     queues = task_backends[alias].queues
     return DEFAULT_QUEUE if not queues or DEFAULT_QUEUE in queues else min(queues)
 
@@ -64,7 +83,8 @@ def is_immediate(alias: str) -> bool:
 def ring(bell: Task[[int], None], pk: int) -> None:
     """Ask the task back end, where there is one, to work on a row that is committed.
 
-    In a flood most rows are left to a bell that is going to ring: whoever hears one works on all that is due.
+    In a flood most rows are left to a bell that is going to ring: whoever hears one
+    works on all that is due.
     """
     alias = conf.task_backend
     if alias is None:
@@ -85,7 +105,8 @@ def ring(bell: Task[[int], None], pk: int) -> None:
 class Flood:
     """How fast this process writes rows, and until when a shared bell rings for them.
 
-    Needs no lock: of two threads at the same moment each may hang a shared bell, and one of them is spare.
+    Needs no lock: of two threads at the same moment each may hang a shared bell, and
+    one of them is spare.
     """
 
     def __init__(self) -> None:
@@ -115,7 +136,9 @@ def _aimed(bell: Task[[int], None], alias: str, queue: str) -> Task[[int], None]
 
 
 def _can_wait(alias: str) -> bool:
-    """Tell whether a back end can put a task off. Django's Dummy is for tests, which look for each task."""
+    """Tell whether a back end can put a task off. Django's Dummy is for tests, which
+    look for each task.
+    """
     backend = task_backends[alias]
     return backend.supports_defer and type(backend).__name__ != "DummyBackend"
 
@@ -123,6 +146,7 @@ def _can_wait(alias: str) -> bool:
 @lru_cache(maxsize=1)
 def _warn_of_immediate() -> None:
     logger.warning(
-        "TASKS names no background worker, so reset mails are sent inside the web request and its time tells "
+        "TASKS names no background worker, so reset mails are sent inside the web "
+        "request and its time tells "
         "who has an account (password_reset.W001)."
     )

@@ -34,28 +34,46 @@ _network = lru_cache(maxsize=64)(ip_network)
 class Settings:
     """Read the ``PASSWORD_RESET_*`` settings of the host.
 
-    Every property raises ``ImproperlyConfigured``, naming the setting, when the host's value has the wrong type
-    or shape.
+    Every property raises ``ImproperlyConfigured``, naming the setting, when the host's
+    value has the wrong type or shape.
     """
 
     @property
     def base_url(self) -> str:
-        """Scheme and host that every link in a mail begins with, without a trailing slash."""
+        """Scheme and host that every link in a mail begins with, without a trailing
+        slash.
+        """
         default = DEVELOPMENT_URL if settings.DEBUG else None
         url = self._text("BASE_URL", default).rstrip("/")
         parts = urlsplit(url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
-            raise self._wrong("BASE_URL", "an absolute http(s) URL such as https://example.com")
+        if (
+            parts.scheme not in {"http", "https"}
+            or not parts.hostname
+            or parts.query
+            or parts.fragment
+        ):
+            raise self._wrong(
+                "BASE_URL", "an absolute http(s) URL such as https://example.com"
+            )
         return url
 
     @property
     def link_template(self) -> str | None:
-        """Link of a single-page client with one ``{token}``; ``None`` for this app's own page."""
+        """Link of a single-page client with one ``{token}``; ``None`` for this app's
+        own page.
+        """
         template = self._get("LINK_TEMPLATE", None)
         if template is None:
             return None
-        if not isinstance(template, str) or template.count("{token}") != 1 or template.count("{") > 1:
-            raise self._wrong("LINK_TEMPLATE", "a URL with {token} in it, exactly once and no other braces")
+        if (
+            not isinstance(template, str)
+            or template.count("{token}") != 1
+            or template.count("{") > 1
+        ):
+            raise self._wrong(
+                "LINK_TEMPLATE",
+                "a URL with {token} in it, exactly once and no other braces",
+            )
         return template
 
     @property
@@ -66,7 +84,9 @@ class Settings:
     @property
     def token_lifetime(self) -> timedelta:
         """How long a link works from the moment it is made."""
-        return self._duration("TOKEN_LIFETIME", timedelta(hours=1), minimum=timedelta(seconds=1))
+        return self._duration(
+            "TOKEN_LIFETIME", timedelta(hours=1), minimum=timedelta(seconds=1)
+        )
 
     @property
     def request_rate_per_ip(self) -> tuple[str, ...]:
@@ -75,7 +95,9 @@ class Settings:
 
     @property
     def request_rate_per_email(self) -> tuple[str, ...]:
-        """Requests accepted for one address; several windows, since 3 an hour alone is 72 mails a day."""
+        """Requests accepted for one address; several windows, since 3 an hour alone is
+        72 mails a day.
+        """
         return self._rates("REQUEST_RATE_PER_EMAIL", "3/h 10/d")
 
     @property
@@ -85,14 +107,22 @@ class Settings:
 
     @property
     def trusted_proxies(self) -> tuple[Network | str, ...]:
-        """Networks whose ``X-Forwarded-For`` is believed; ``unix`` stands for a Unix-socket peer."""
+        """Networks whose ``X-Forwarded-For`` is believed; ``unix`` stands for a
+        Unix-socket peer.
+        """
         entries = self._get("TRUSTED_PROXIES", ())
         if isinstance(entries, str) or not isinstance(entries, Sequence):
-            raise self._wrong("TRUSTED_PROXIES", "a list of networks such as ['10.0.0.0/8', 'unix']")
+            raise self._wrong(
+                "TRUSTED_PROXIES", "a list of networks such as ['10.0.0.0/8', 'unix']"
+            )
         try:
-            return tuple(entry if entry == UNIX_SOCKET else _network(entry) for entry in entries)
+            return tuple(
+                entry if entry == UNIX_SOCKET else _network(entry) for entry in entries
+            )
         except (TypeError, ValueError) as error:
-            raise self._wrong("TRUSTED_PROXIES", f"a list of networks ({error})") from error
+            raise self._wrong(
+                "TRUSTED_PROXIES", f"a list of networks ({error})"
+            ) from error
 
     @property
     def app_name(self) -> str:
@@ -124,7 +154,7 @@ class Settings:
 
     @property
     def task_backend(self) -> str | None:
-        """Alias in ``TASKS`` that rings the worker; ``None`` leaves the work to cron."""
+        """Alias in ``TASKS`` that wakes a worker; ``None`` leaves the work to cron."""
         alias = self._get("TASK_BACKEND", "default")
         if alias is not None and (not isinstance(alias, str) or not alias):
             raise self._wrong("TASK_BACKEND", "an alias of TASKS, or None")
@@ -139,7 +169,9 @@ class Settings:
 
     @property
     def revokers(self) -> tuple[str | Callable[[Any], int], ...]:
-        """What else a reset ends, beside the built-in revokers: dotted paths or model labels."""
+        """What else a reset ends, beside the built-in revokers: dotted paths or model
+        labels.
+        """
         entries = self._get("REVOKERS", ())
         if isinstance(entries, str) or not isinstance(entries, Sequence):
             raise self._wrong("REVOKERS", "a list of dotted paths or model labels")
@@ -160,10 +192,14 @@ class Settings:
             raise self._wrong(name, "True or False")
         return value
 
-    def _duration(self, name: str, default: timedelta, minimum: timedelta = timedelta(0)) -> timedelta:
+    def _duration(
+        self, name: str, default: timedelta, minimum: timedelta = timedelta(0)
+    ) -> timedelta:
         value = self._get(name, default)
         if not isinstance(value, timedelta) or value < minimum:
-            raise self._wrong(name, f"a timedelta of at least {minimum.total_seconds():g} seconds")
+            raise self._wrong(
+                name, f"a timedelta of at least {minimum.total_seconds():g} seconds"
+            )
         return value
 
     def _rates(self, name: str, default: str) -> tuple[str, ...]:
@@ -172,7 +208,9 @@ class Settings:
             return ()
         rates = tuple(value.split()) if isinstance(value, str) else ()
         if not rates or not all(RATE.fullmatch(rate) for rate in rates):
-            raise self._wrong(name, "windows such as '3/h 10/d' (s, m, h or d), or None for no limit")
+            raise self._wrong(
+                name, "windows such as '3/h 10/d' (s, m, h or d), or None for no limit"
+            )
         return rates
 
     def _callable(self, name: str, value: Any) -> Any:

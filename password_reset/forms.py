@@ -24,7 +24,8 @@ from django.utils.translation import gettext_lazy as _
 
 #: RFC 5321 4.5.3.1.3: a path is at most 256 octets, two of which are its brackets.
 EMAIL_LENGTH = 254
-#: Django's own validators, for which the page has shorter words. A host's subclass keeps its own.
+#: Django's own validators, for which the page has shorter words. A host's subclass
+#: keeps its own.
 RULE_KINDS = {
     MinimumLengthValidator: "length",
     UserAttributeSimilarityValidator: "similar",
@@ -35,7 +36,9 @@ RULE_KINDS = {
 
 @deconstructible
 class MailboxValidator(EmailValidator):
-    """Accept what Django does and, as RFC 6531 allows, letters beyond ASCII before the @."""
+    """Accept what Django does and, as RFC 6531 allows, letters beyond ASCII before the
+    @.
+    """
 
     message = _("Enter an email address such as name@example.com.")
     user_regex = re.compile(
@@ -44,7 +47,8 @@ class MailboxValidator(EmailValidator):
 
     def __call__(self, value: str | None) -> None:
         super().__call__(value)
-        # Some later hand may normalise: what is valid must be so in that form too (next-auth GHSA-7rqj).
+        # Some later hand may normalise: what is valid must be so in that form too
+        # (next-auth GHSA-7rqj).
         super().__call__(unicodedata.normalize("NFKC", value or ""))
 
 
@@ -76,11 +80,17 @@ class PasswordResetForm(forms.Form):
     )
 
     def __init__(self, data: Any = None, *args: Any, **kwargs: Any) -> None:
-        self.repeated = data is not None and hasattr(data, "getlist") and len(data.getlist("email")) > 1
+        self.repeated = (
+            data is not None
+            and hasattr(data, "getlist")
+            and len(data.getlist("email")) > 1
+        )
         super().__init__(data, *args, **kwargs)
 
     def clean_email(self) -> str:
-        """Refuse a key that comes twice (GitLab CVE-2023-7028): which of the two is meant?"""
+        """Refuse a key that comes twice (GitLab CVE-2023-7028): which of the two is
+        meant?
+        """
         if self.repeated:
             raise ValidationError(_("Enter one email address."), code="repeated")
         email: str = self.cleaned_data["email"]
@@ -88,7 +98,9 @@ class PasswordResetForm(forms.Form):
 
 
 class SetPasswordForm(DjangoSetPasswordForm):  # type: ignore[type-arg]
-    """Django's form, for its fields and the comparison of the two; the service validates and saves."""
+    """Django's form, for its fields and the comparison of the two; the service
+    validates and saves.
+    """
 
     error_messages = {"password_mismatch": _("The two passwords are not the same.")}
 
@@ -102,16 +114,23 @@ class SetPasswordForm(DjangoSetPasswordForm):  # type: ignore[type-arg]
         first.label, second.label = _("New password"), _("New password once more")
         first.error_messages["required"] = _("Enter a new password.")
         second.error_messages["required"] = _("Enter the same password once more.")
-        # The page has the rules as a list; any text here makes Django name that list in aria-describedby.
+        # The page has the rules as a list; any text here makes Django name that list in
+        # aria-describedby.
         first.help_text, second.help_text = " ", ""
 
-    def validate_password_for_user(self, user: AbstractBaseUser, *args: Any, **kwargs: Any) -> None:
-        """Leave the validators to the service, so that one which asks a remote list asks it once."""
+    def validate_password_for_user(
+        self, user: AbstractBaseUser, *args: Any, **kwargs: Any
+    ) -> None:
+        """Leave the validators to the service, so that one which asks a remote list
+        asks it once.
+        """
 
 
 @dataclass(frozen=True)
 class PasswordRule:
-    """What one validator asks, in its own words and, for one of Django's, as a kind that the page knows."""
+    """What one validator asks, in its own words and, for one of Django's, as a kind
+    that the page knows.
+    """
 
     kind: str
     text: str
@@ -119,7 +138,9 @@ class PasswordRule:
 
 
 def password_rules() -> list[PasswordRule]:
-    """Return what the site asks of a password, one rule for each validator that has words for it."""
+    """Return what the site asks of a password, one rule for each validator that has
+    words for it.
+    """
     rules = [
         PasswordRule(
             kind=RULE_KINDS.get(type(validator), ""),
@@ -132,7 +153,9 @@ def password_rules() -> list[PasswordRule]:
 
 
 def minimum_length() -> int | None:
-    """Return the shortest password, in characters, that the site's validators accept; ``None`` for no such rule."""
+    """Return the shortest password, in characters, that the site's validators accept;
+    ``None`` for no such rule.
+    """
     lengths = [
         validator.min_length
         for validator in get_default_password_validators()
@@ -142,7 +165,11 @@ def minimum_length() -> int | None:
 
 
 def _password_attributes(length: int | None) -> dict[str, Any]:
-    attributes: dict[str, Any] = {"autocomplete": "new-password", "autocapitalize": "none", "spellcheck": "false"}
+    attributes: dict[str, Any] = {
+        "autocomplete": "new-password",
+        "autocapitalize": "none",
+        "spellcheck": "false",
+    }
     if length is not None:
         attributes |= {"minlength": length, "passwordrules": f"minlength: {length};"}
     return attributes

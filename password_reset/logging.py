@@ -8,7 +8,8 @@ import re
 import traceback
 from typing import Any
 
-#: Any run of 64 hexadecimal digits is treated as a secret; upper case too, since mail apps and proxies rewrite links.
+#: Any run of 64 hexadecimal digits is treated as a secret; upper case too, since mail
+#: apps and proxies rewrite links.
 SECRET = re.compile(r"([0-9a-fA-F]{8})[0-9a-fA-F]{56,}")
 
 
@@ -18,9 +19,11 @@ def redact(text: str) -> str:
 
 
 class RedactResetTokens(logging.Filter):
-    """Remove reset tokens from a record: message, arguments, extra fields, exception and request.
+    """Remove reset tokens from a record: message, arguments, extra fields, exception
+    and request.
 
-    Attach it to *handlers*: a logger's own filters are not asked about the records of its children.
+    Attach it to *handlers*: a logger's own filters are not asked about the records of
+    its children.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -36,7 +39,11 @@ class RedactResetTokens(logging.Filter):
     def _redact_message(self, record: logging.LogRecord) -> None:
         try:
             message = record.getMessage()
-        except (TypeError, ValueError, KeyError):  # logging reports a bad format itself, with the arguments
+        except (
+            TypeError,
+            ValueError,
+            KeyError,
+        ):  # logging reports a bad format itself, with the arguments
             message = f"{record.msg} {record.args}"
         if SECRET.search(message) or SECRET.search(str(record.args)):
             record.msg, record.args = redact(message), ()
@@ -51,22 +58,35 @@ class RedactResetTokens(logging.Filter):
 
 
 def scrub(request: Any) -> None:
-    """Take tokens out of a request for good, when its work has failed and somebody will report it."""
+    """Take tokens out of a request for good, when its work has failed and somebody will
+    report it.
+    """
     clean = _without_secrets(request)
     request.META.update(clean.META)
     request.GET = clean.GET
 
 
-def _stand_in(error: BaseException, trace: Any) -> tuple[type[Exception], Exception, Any]:
-    """Return the exception info of an error with the same name and place, but no secret and no chain."""
-    kind = type(type(error).__name__, (Exception,), {"__module__": type(error).__module__})
+def _stand_in(
+    error: BaseException, trace: Any
+) -> tuple[type[Exception], Exception, Any]:
+    """Return the exception info of an error with the same name and place, but no secret
+    and no chain.
+    """
+    kind = type(
+        type(error).__name__, (Exception,), {"__module__": type(error).__module__}
+    )
     return kind, kind(redact(str(error))), trace
 
 
 def _without_secrets(request: Any) -> Any:
-    """Return a copy of a request that error mails can show: the query string and the referer hold tokens."""
+    """Return a copy of a request that error mails can show: the query string and the
+    referer hold tokens.
+    """
     clone = copy.copy(request)
-    clone.META = {key: redact(value) if isinstance(value, str) else value for key, value in request.META.items()}
+    clone.META = {
+        key: redact(value) if isinstance(value, str) else value
+        for key, value in request.META.items()
+    }
     clone.GET = _redacted_values(request.GET)
     clone._post = _redacted_values(getattr(request, "_post", {}))
     clone.__dict__.pop("_body", None)

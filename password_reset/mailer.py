@@ -21,14 +21,22 @@ from .models import OutboxRow, PasswordResetNotice, PasswordResetRequest, stored
 from .visitors import browser_in_words, printable
 
 NAME_LENGTH = 40
-#: A name that could pass for a link or an address is an advertiser's, not a person's (danbooru #4274).
+#: A name that could pass for a link or an address is an advertiser's, not a person's
+#: (danbooru #4274).
 LINK_LIKE = re.compile(r"[/:@<>\\]|\w\.\w")
 #: RFC 3834 and Microsoft's own: no holiday notice answers these mails.
 HEADERS = {"Auto-Submitted": "auto-generated", "X-Auto-Response-Suppress": "All"}
 
 
-def send_reset(request: PasswordResetRequest, user: AbstractBaseUser, raw: str, expires_at: datetime) -> str:
-    """Mail a link to the address on file and return the message's ID. Raises what the mail back end raises."""
+def send_reset(
+    request: PasswordResetRequest,
+    user: AbstractBaseUser,
+    raw: str,
+    expires_at: datetime,
+) -> str:
+    """Mail a link to the address on file and return the message's ID. Raises what the
+    mail back end raises.
+    """
     return _send(reset_message(request, user, raw, expires_at))
 
 
@@ -38,7 +46,10 @@ def send_changed(notice: PasswordResetNotice) -> str:
 
 
 def reset_message(
-    request: PasswordResetRequest, user: AbstractBaseUser, raw: str, expires_at: datetime
+    request: PasswordResetRequest,
+    user: AbstractBaseUser,
+    raw: str,
+    expires_at: datetime,
 ) -> EmailMultiAlternatives:
     """Write the mail with the link, in the reader's language."""
     with translation.override(language_of(user, request.language)):
@@ -65,14 +76,18 @@ def changed_message(notice: PasswordResetNotice) -> EmailMultiAlternatives:
 
 
 def link(raw: str) -> str:
-    """Return the address that the mail carries: always the site's own, never the request's host."""
+    """Return the address that the mail carries: always the site's own, never the
+    request's host.
+    """
     if template := conf.link_template:
         return template.replace("{token}", raw)
     return f"{_url('password_reset_confirm')}?token={raw}"
 
 
 def language_of(user: AbstractBaseUser, fallback: str) -> str:
-    """Return the user's stored ``language`` (an attribute or property of the host's model), else the request's."""
+    """Return the user's stored ``language`` (an attribute or property of the host's
+    model), else the request's.
+    """
     for code in (getattr(user, "language", ""), fallback):
         try:
             return translation.get_supported_language_variant(code)
@@ -82,7 +97,9 @@ def language_of(user: AbstractBaseUser, fallback: str) -> str:
 
 
 def greeting_name(user: AbstractBaseUser) -> str:
-    """Return a short name to greet by, or nothing where the stored one could carry somebody else's message."""
+    """Return a short name to greet by, or nothing where the stored one could carry
+    somebody else's message.
+    """
     getter = getattr(user, "get_short_name", None)
     name = printable(str((getter() if getter else "") or "").strip(), NAME_LENGTH + 1)
     return "" if LINK_LIKE.search(name) or len(name) > NAME_LENGTH else name
@@ -93,7 +110,9 @@ def _context(row: OutboxRow, user: AbstractBaseUser) -> dict[str, Any]:
         "app_name": conf.app_name,
         "brand_color": conf.brand_color,
         "site_url": conf.base_url,
-        "request_url": _url("password_reset") if not conf.link_template else conf.base_url,
+        "request_url": _url("password_reset")
+        if not conf.link_template
+        else conf.base_url,
         "user": user,
         "greeting_name": greeting_name(user),
         "email": stored_email(user),
@@ -103,7 +122,8 @@ def _context(row: OutboxRow, user: AbstractBaseUser) -> dict[str, Any]:
 
 
 def _url(name: str) -> str:
-    # A worker knows no script prefix: where the site has one, it is part of the base URL.
+    # A worker knows no script prefix: where the site has one, it is part of the base
+    # URL.
     return f"{conf.base_url}/{reverse(name).removeprefix(get_script_prefix())}"
 
 
@@ -114,10 +134,13 @@ def _own_domain() -> str:
 def _message(name: str, to: str, context: dict[str, Any]) -> EmailMultiAlternatives:
     transport.check_address(to)
     subject, text, html = (
-        render_to_string(f"password_reset/mail/{name}{end}", context) for end in ("_subject.txt", ".txt", ".html")
+        render_to_string(f"password_reset/mail/{name}{end}", context)
+        for end in ("_subject.txt", ".txt", ".html")
     )
     headers = {**HEADERS, "Message-ID": make_msgid(domain=_own_domain())}
-    message = EmailMultiAlternatives(" ".join(subject.split()), text, conf.from_email, [to], headers=headers)
+    message = EmailMultiAlternatives(
+        " ".join(subject.split()), text, conf.from_email, [to], headers=headers
+    )
     message.attach_alternative(html, "text/html")
     return message
 
@@ -126,4 +149,6 @@ def _send(message: EmailMultiAlternatives) -> str:
     transport.send(message)
     # Amazon and SendGrid give the message an ID of their own.
     status = getattr(message, "anymail_status", None)
-    return str(getattr(status, "message_id", None) or message.extra_headers["Message-ID"])
+    return str(
+        getattr(status, "message_id", None) or message.extra_headers["Message-ID"]
+    )

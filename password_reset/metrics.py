@@ -1,4 +1,4 @@
-"""Prometheus metrics of the flow; without prometheus_client each of them does nothing."""
+"""Prometheus metrics of the flow; without prometheus_client each does nothing."""
 
 from __future__ import annotations
 
@@ -33,12 +33,15 @@ def _metric(kind: str, name: str, text: str, **options: Any) -> Any:
     return getattr(prometheus_client, kind)(f"password_reset_{name}", text, **options)
 
 
-#: A gauge is a reading of the one database: of several processes' readings the newest counts.
+#: A gauge is a reading of the one database: of several processes' readings the newest
+#: counts.
 NEWEST = {"multiprocess_mode": "mostrecent"}
 #: From half a minute to the hour that a link lives.
 WAITS = (30, 60, 120, 300, 600, 1200, 1800, 2700, 3600)
 
-requests_total = _metric("Counter", "requests_total", "Total password reset requests", labelnames=["status"])
+requests_total = _metric(
+    "Counter", "requests_total", "Total password reset requests", labelnames=["status"]
+)
 duration_seconds = _metric(
     "Histogram",
     "duration_seconds",
@@ -46,18 +49,39 @@ duration_seconds = _metric(
     labelnames=["step"],
     buckets=(0.1, 0.5, 1, 2, 5),
 )
-tokens_expired_total = _metric("Counter", "tokens_expired_total", "Total expired token attempts")
-rate_limit_total = _metric("Counter", "rate_limit_total", "Total attempts refused by a limit", labelnames=["scope"])
-email_failures_total = _metric("Counter", "email_failures_total", "Total failed attempts to send a mail")
-database_errors_total = _metric("Counter", "database_errors_total", "Total database errors in the flow")
+tokens_expired_total = _metric(
+    "Counter", "tokens_expired_total", "Total expired token attempts"
+)
+rate_limit_total = _metric(
+    "Counter",
+    "rate_limit_total",
+    "Total attempts refused by a limit",
+    labelnames=["scope"],
+)
+email_failures_total = _metric(
+    "Counter", "email_failures_total", "Total failed attempts to send a mail"
+)
+database_errors_total = _metric(
+    "Counter", "database_errors_total", "Total database errors in the flow"
+)
 completions_total = _metric("Counter", "completions_total", "Total passwords reset")
 request_to_reset_seconds = _metric(
-    "Histogram", "request_to_reset_seconds", "Time from a request to its reset", buckets=WAITS
+    "Histogram",
+    "request_to_reset_seconds",
+    "Time from a request to its reset",
+    buckets=WAITS,
 )
-pending_requests = _metric("Gauge", "pending_requests", "Requests that wait for the worker", **NEWEST)
-oldest_pending_seconds = _metric("Gauge", "oldest_pending_seconds", "Age of the oldest due request", **NEWEST)
+pending_requests = _metric(
+    "Gauge", "pending_requests", "Requests that wait for the worker", **NEWEST
+)
+oldest_pending_seconds = _metric(
+    "Gauge", "oldest_pending_seconds", "Age of the oldest due request", **NEWEST
+)
 last_purge_timestamp_seconds = _metric(
-    "Gauge", "last_purge_timestamp_seconds", "Unix time at which the last purge ended", **NEWEST
+    "Gauge",
+    "last_purge_timestamp_seconds",
+    "Unix time at which the last purge ended",
+    **NEWEST,
 )
 
 

@@ -1,4 +1,6 @@
-"""Keep the tables small: delete dead rows in batches, beside live traffic and beside another purge."""
+"""Keep the tables small: delete dead rows in batches, beside live traffic and beside
+another purge.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,12 @@ from django.utils import timezone
 
 from . import metrics
 from .conf import conf
-from .models import PasswordResetNotice, PasswordResetRequest, PasswordResetToken, UserSession
+from .models import (
+    PasswordResetNotice,
+    PasswordResetRequest,
+    PasswordResetToken,
+    UserSession,
+)
 
 #: Rows per transaction: some tens of milliseconds of a PostgreSQL.
 BATCH_SIZE = 5000
@@ -33,17 +40,24 @@ class PurgeResult:
 
 
 def purge(
-    *, dry_run: bool = False, batch_size: int = BATCH_SIZE, progress: Progress = lambda table, count: None
+    *,
+    dry_run: bool = False,
+    batch_size: int = BATCH_SIZE,
+    progress: Progress = lambda table, count: None,
 ) -> PurgeResult:
-    """Delete tokens, settled requests and notices, and session rows that are past their retention.
+    """Delete tokens, settled requests and notices, and session rows that are past their
+    retention.
 
-    ``progress`` is called with a table's name and a batch's size after each batch. While the flow is
-    switched off nothing is deleted.
+    ``progress`` is called with a table's name and a batch's size after each batch.
+    While the flow is switched off nothing is deleted.
     """
     if not conf.enabled:
         return PurgeResult()
     counts = {
-        name: sum(rows.count() if dry_run else _sweep(rows, order, batch_size, progress) for rows, order in sets)
+        name: sum(
+            rows.count() if dry_run else _sweep(rows, order, batch_size, progress)
+            for rows, order in sets
+        )
         for name, sets in _dead_rows().items()
     }
     if not dry_run:
@@ -52,15 +66,33 @@ def purge(
 
 
 def _dead_rows() -> dict[str, list[tuple[QuerySet[Any], str]]]:
-    """Return disjoint sets of dead rows, each with the indexed column that it is walked along."""
+    """Return disjoint sets of dead rows, each with the indexed column that it is walked
+    along.
+    """
     tokens_before = timezone.now() - conf.token_retention
     requests_before = timezone.now() - conf.request_retention
     expired = PasswordResetToken.objects.filter(expires_at__lte=tokens_before)
-    used = PasswordResetToken.objects.filter(used_at__lte=tokens_before, expires_at__gt=tokens_before)
+    used = PasswordResetToken.objects.filter(
+        used_at__lte=tokens_before, expires_at__gt=tokens_before
+    )
     return {
         "tokens": [(expired, "expires_at"), (used, "used_at")],
-        "requests": [(PasswordResetRequest.objects.settled().filter(created_at__lte=requests_before), "created_at")],
-        "notices": [(PasswordResetNotice.objects.settled().filter(created_at__lte=requests_before), "created_at")],
+        "requests": [
+            (
+                PasswordResetRequest.objects.settled().filter(
+                    created_at__lte=requests_before
+                ),
+                "created_at",
+            )
+        ],
+        "notices": [
+            (
+                PasswordResetNotice.objects.settled().filter(
+                    created_at__lte=requests_before
+                ),
+                "created_at",
+            )
+        ],
         "sessions": [(UserSession.objects.outlived(), "created_at")],
     }
 
@@ -76,11 +108,16 @@ def _sweep(rows: QuerySet[Any], order: str, batch_size: int, progress: Progress)
 def _batches(rows: QuerySet[Any], order: str, batch_size: int) -> Iterator[int]:
     """Delete rows batch by batch, along an index, and yield each batch's size.
 
-    A batch begins where the one before ended, so that no scan wades through the entries of rows just deleted.
+    A batch begins where the one before ended, so that no scan wades through the entries
+    of rows just deleted.
     """
     rest = rows = rows.using(router.db_for_write(rows.model))
     while True:
-        end = rest.order_by(order).values_list(order, flat=True)[batch_size - 1 : batch_size].first()
+        end = (
+            rest.order_by(order)
+            .values_list(order, flat=True)[batch_size - 1 : batch_size]
+            .first()
+        )
         if end is None:
             yield _delete_batch(rest)
             return
@@ -91,7 +128,8 @@ def _batches(rows: QuerySet[Any], order: str, batch_size: int) -> Iterator[int]:
 def _delete_batch(batch: QuerySet[Any]) -> int:
     """Delete a batch in one go or, where somebody holds a row of it, what nobody holds.
 
-    The purge is never the one that others lose to: it gives up long before PostgreSQL looks for a deadlock (1 s).
+    The purge is never the one that others lose to: it gives up long before PostgreSQL
+    looks for a deadlock (1 s).
     """
     connection = connections[batch.db]
     if connection.vendor != "postgresql" or connection.in_atomic_block:
@@ -105,13 +143,17 @@ def _delete_batch(batch: QuerySet[Any]) -> int:
 
 
 def _delete_unlocked(batch: QuerySet[Any]) -> int:
-    """Delete what nobody else has locked. To lock each row first takes three times as long."""
+    """Delete what nobody else has locked. To lock each row first takes three times as
+    long.
+    """
     with transaction.atomic(using=batch.db):
         free = batch.select_for_update(skip_locked=True).values("pk")
-        # The condition of the inner query again: without it the planner may read the whole table for each batch.
+        # The condition of the inner query again: without it the planner may read the
+        # whole table for each batch.
         return _delete(batch.filter(pk__in=free))
 
 
 def _delete(rows: QuerySet[Any]) -> int:
-    # With nothing but keys to remember, where a table that refers to this one has Django read the rows first.
+    # With nothing but keys to remember, where a table that refers to this one has
+    # Django read the rows first.
     return rows.only("pk").delete()[1].get(rows.model._meta.label, 0)

@@ -30,8 +30,9 @@ class RevocationFailed(Exception):
 def revoke_all(user: AbstractBaseUser) -> int:
     """Run every revoker inside the reset's transaction and return how much was ended.
 
-    Raises ``RevocationFailed`` when one of them does not succeed, which rolls the reset back: a password that is
-    changed while a stolen API token lives on would be a false promise.
+    Raises ``RevocationFailed`` when one of them does not succeed, which rolls the reset
+    back: a password that is changed while a stolen API token lives on would be a false
+    promise.
     """
     ended = 0
     for revoke in revokers():
@@ -55,16 +56,24 @@ def revokers() -> Iterator[Revoker]:
 
 def blacklist_outstanding_tokens(user: AbstractBaseUser) -> int:
     """Put each of a user's refresh tokens on simplejwt's blacklist."""
-    outstanding, blacklisted = _model("token_blacklist.OutstandingToken"), _model("token_blacklist.BlacklistedToken")
-    open_tokens = outstanding.objects.filter(user_id=user.pk, blacklistedtoken__isnull=True)
-    return len([blacklisted.objects.get_or_create(token=token) for token in open_tokens])
+    outstanding, blacklisted = (
+        _model("token_blacklist.OutstandingToken"),
+        _model("token_blacklist.BlacklistedToken"),
+    )
+    open_tokens = outstanding.objects.filter(
+        user_id=user.pk, blacklistedtoken__isnull=True
+    )
+    return len(
+        [blacklisted.objects.get_or_create(token=token) for token in open_tokens]
+    )
 
 
 def end_sessions(user: AbstractBaseUser, before: datetime) -> int:
-    """Delete a user's sessions from the session store and return how many there were, at least.
+    """Delete a user's sessions from the session store and return how many there were,
+    at least.
 
-    What ends a session is Django's session hash; this makes the stores tidy. A log-in after ``before``, with
-    the new password, stays.
+    What ends a session is Django's session hash; this makes the stores tidy. A log-in
+    after ``before``, with the new password, stays.
     """
     rows = UserSession.objects.filter(user_id=user.pk, created_at__lte=before)
     ended = sum(_delete_session(row.session_key) for row in rows)
@@ -73,7 +82,9 @@ def end_sessions(user: AbstractBaseUser, before: datetime) -> int:
 
 
 def keeps_sessions() -> bool:
-    """Tell whether the session engine stores anything: in a signed cookie the key is the session itself."""
+    """Tell whether the session engine stores anything: in a signed cookie the key is
+    the session itself.
+    """
     return not settings.SESSION_ENGINE.endswith("signed_cookies")
 
 
@@ -98,17 +109,25 @@ def _resolve(entry: str | Revoker) -> Revoker:
     except ImportError:
         return _rows_of(entry)
     if not callable(found) or isinstance(found, type):
-        raise ImproperlyConfigured(f"PASSWORD_RESET_REVOKERS: {entry} is no function of a user.")
+        raise ImproperlyConfigured(
+            f"PASSWORD_RESET_REVOKERS: {entry} is no function of a user."
+        )
     revoker: Revoker = found
     return revoker
 
 
 def _rows_of(label: str) -> Revoker:
-    """Return a revoker that deletes a user's rows of a model with a ``user`` foreign key."""
+    """Return a revoker that deletes a user's rows of a model with a ``user`` foreign
+    key.
+    """
     model = _model(label)
 
     def revoke(user: AbstractBaseUser) -> int:
-        deleted: int = model._default_manager.filter(user_id=user.pk).delete()[1].get(model._meta.label, 0)
+        deleted: int = (
+            model._default_manager.filter(user_id=user.pk)
+            .delete()[1]
+            .get(model._meta.label, 0)
+        )
         return deleted
 
     return revoke

@@ -61,7 +61,8 @@ __all__ = [
 
 logger = logging.getLogger("password_reset")
 
-#: Something that the flow needs is down: the doors answer 503 and ask to come back in so many seconds.
+#: Something that the flow needs is down: the doors answer 503 and ask to come back in
+#: so many seconds.
 DATABASE_DOWN = (OperationalError, InterfaceError)
 DEPENDENCY_DOWN = (*DATABASE_DOWN, CounterUnavailable, RevocationFailed)
 RETRY_AFTER = 60
@@ -71,7 +72,8 @@ COUNTED = "_password_reset_counted"
 class TokenError(Exception):
     """A token opens nothing; ``reason`` is ``invalid``, ``expired`` or ``used``.
 
-    ``used`` also stands for: voided, account deactivated, password or address changed since the mail.
+    ``used`` also stands for: voided, account deactivated, password or address changed
+    since the mail.
     """
 
     def __init__(self, reason: str) -> None:
@@ -81,7 +83,7 @@ class TokenError(Exception):
 
 @dataclass(frozen=True)
 class ResetResult:
-    """What a reset did; ``sessions_deleted`` counts sessions and API tokens, at least."""
+    """What a reset did; ``sessions_deleted`` counts sessions and API tokens."""
 
     user_id: Any
     sessions_deleted: int
@@ -91,8 +93,9 @@ class ResetResult:
 class Backlog:
     """Mails that wait; ages are in seconds since the request.
 
-    ``pending`` counts whatever is not settled, such as all that an outage holds up. ``due`` counts only what a worker
-    could take now: where one of these is old, no worker is running.
+    ``pending`` counts whatever is not settled, such as all that an outage holds up.
+    ``due`` counts only what a worker could take now: where one of these is old, no
+    worker is running.
     """
 
     pending: int
@@ -109,17 +112,29 @@ def request_reset(
     language: str,
     source: str = PasswordResetRequest.Source.WEB,
 ) -> PasswordResetRequest:
-    """Accept a request: one row, then the bell. Nobody is looked up, so no account can be told from it."""
+    """Accept a request: one row, then the bell. Nobody is looked up, so no account can
+    be told from it.
+    """
     row = PasswordResetRequest.objects.create(
-        email=email.strip(), ip_address=ip_address, user_agent=user_agent, language=language, source=source
+        email=email.strip(),
+        ip_address=ip_address,
+        user_agent=user_agent,
+        language=language,
+        source=source,
     )
-    # robust: a dead broker must not turn an accepted request into an error; cron finds the row.
+    # robust: a dead broker must not turn an accepted request into an error; cron finds
+    # the row.
     _after_commit(row, partial(bells.ring, tasks.deliver_request, row.pk))
     reset_requested.send_robust(sender=PasswordResetRequest, reset_request=row)
     metrics.requests_total.labels(status="accepted").inc()
     logger.info(
         "Password reset requested",
-        extra={"email": row.email, "ip": ip_address, "userAgent": user_agent, "reset_request": row.pk},
+        extra={
+            "email": row.email,
+            "ip": ip_address,
+            "userAgent": user_agent,
+            "reset_request": row.pk,
+        },
     )
     return row
 
@@ -128,11 +143,16 @@ def request_reset(
 def find_token(raw: object) -> PasswordResetToken:
     """Return the token that a link carries, with its user. Changes nothing.
 
-    Raises ``TokenError``. One indexed look-up by digest; what has not the shape of a token never reaches it.
+    Raises ``TokenError``. One indexed look-up by digest; what has not the shape of a
+    token never reaches it.
     """
     if not tokens.has_shape(raw):
         raise TokenError("invalid")
-    token = PasswordResetToken.objects.select_related("user", "request").filter(token_hash=tokens.digest(raw)).first()
+    token = (
+        PasswordResetToken.objects.select_related("user", "request")
+        .filter(token_hash=tokens.digest(raw))
+        .first()
+    )
     if token is None:
         raise TokenError("invalid")
     if token.used_at is None and token.is_expired:
@@ -143,12 +163,15 @@ def find_token(raw: object) -> PasswordResetToken:
 
 
 @sensitive_variables("raw", "new_password")
-def reset_password(raw: object, new_password: str, *, ip_address: str | None, user_agent: str) -> ResetResult:
+def reset_password(
+    raw: object, new_password: str, *, ip_address: str | None, user_agent: str
+) -> ResetResult:
     """Spend a token and set a password, exactly once.
 
-    Raises ``TokenError``, or ``ValidationError`` for a password that the site's validators refuse; a refused
-    password leaves the link usable. Raises ``RevocationFailed`` when what the reset should end could not be ended;
-    then the link stays usable too.
+    Raises ``TokenError``, or ``ValidationError`` for a password that the site's
+    validators refuse; a refused password leaves the link usable. Raises
+    ``RevocationFailed`` when what the reset should end could not be ended; then the
+    link stays usable too.
     """
     with metrics.timed("reset"):
         try:
@@ -169,15 +192,24 @@ def note_rejection(raw: object, reason: str, ip_address: str | None) -> None:
     """Log, count and announce that a link was refused."""
     if reason == "expired":
         metrics.tokens_expired_total.inc()
-    reset_rejected.send_robust(sender=PasswordResetToken, reason=reason, ip_address=ip_address)
-    logger.warning("Invalid reset token attempt", extra={"token": tokens.mask(raw), "ip": ip_address, "reason": reason})
+    reset_rejected.send_robust(
+        sender=PasswordResetToken, reason=reason, ip_address=ip_address
+    )
+    logger.warning(
+        "Invalid reset token attempt",
+        extra={"token": tokens.mask(raw), "ip": ip_address, "reason": reason},
+    )
 
 
 def note_outage(error: Exception) -> None:
-    """Log and count that the database cannot be reached; the other outages are logged where they happen."""
+    """Log and count that the database cannot be reached; the other outages are logged
+    where they happen.
+    """
     if isinstance(error, DATABASE_DOWN):
         _count_once(error)
-        logger.error("The database of password reset cannot be reached: %s", type(error).__name__)
+        logger.error(
+            "The database of password reset cannot be reached: %s", type(error).__name__
+        )
 
 
 def _count_once(error: Exception) -> None:
@@ -187,11 +219,15 @@ def _count_once(error: Exception) -> None:
         metrics.database_errors_total.inc()
 
 
-def process_due(limit: int = 100, *, stopped: Callable[[], bool] = lambda: False) -> int:
-    """Work on what is due, oldest first, in this process; return how many rows were claimed.
+def process_due(
+    limit: int = 100, *, stopped: Callable[[], bool] = lambda: False
+) -> int:
+    """Work on what is due, oldest first, in this process; return how many rows were
+    claimed.
 
-    For Celery beat, cron, or anything that can call a function: the safety net of every queue. ``stopped`` is asked
-    before each row; while no mail can leave, one row is tried and the others keep their attempts.
+    For Celery beat, cron, or anything that can call a function: the safety net of every
+    queue. ``stopped`` is asked before each row; while no mail can leave, one row is
+    tried and the others keep their attempts.
     """
     if not conf.enabled:
         return 0
@@ -229,15 +265,25 @@ def _validate(new_password: str, user: Any) -> None:
     except ValidationError:
         raise
     except Exception as error:
-        logger.error("A password validator failed\n%s", redact("".join(traceback.format_exception(error))))
-        # An error mail shows the variables of every frame, and in the validators' own stands the password.
+        logger.error(
+            "A password validator failed\n%s",
+            redact("".join(traceback.format_exception(error))),
+        )
+        # An error mail shows the variables of every frame, and in the validators' own
+        # stands the password.
         raise error.with_traceback(None) from None
 
 
 @sensitive_variables("new_password")
-def _spend(token: PasswordResetToken, new_password: str, ip_address: str | None, user_agent: str) -> _Reset:
+def _spend(
+    token: PasswordResetToken,
+    new_password: str,
+    ip_address: str | None,
+    user_agent: str,
+) -> _Reset:
     with transaction.atomic(using=router.db_for_write(PasswordResetToken)):
-        # The write comes first: SQLite cannot turn a reader into a writer ("database is locked").
+        # The write comes first: SQLite cannot turn a reader into a writer ("database is
+        # locked").
         if not PasswordResetToken.objects.spend(token.pk):
             raise TokenError("expired" if token.is_expired else "used")
         user = _locked_user(token)
@@ -246,14 +292,20 @@ def _spend(token: PasswordResetToken, new_password: str, ip_address: str | None,
         user.save(update_fields=["password"])
         revoked = revokers.revoke_all(user)
         notice = _write_notice(user, token, ip_address, user_agent)
-        return _Reset(token, user, revoked, notice, ip_address, user_agent, timezone.now())
+        return _Reset(
+            token, user, revoked, notice, ip_address, user_agent, timezone.now()
+        )
 
 
 def _locked_user(token: PasswordResetToken) -> AbstractBaseUser:
-    """Read the user again, under lock: between form and commit it may have been deactivated or deleted."""
+    """Read the user again, under lock: between form and commit it may have been
+    deactivated or deleted.
+    """
     database = router.db_for_write(get_user_model())
     no_key = connections[database].features.has_select_for_no_key_update
-    locked = get_user_model()._base_manager.using(database).select_for_update(no_key=no_key)
+    locked = (
+        get_user_model()._base_manager.using(database).select_for_update(no_key=no_key)
+    )
     user: AbstractBaseUser | None = locked.filter(pk=token.user_id).first()
     if user is None or not token.fits(user):
         raise TokenError("used")
@@ -261,7 +313,10 @@ def _locked_user(token: PasswordResetToken) -> AbstractBaseUser:
 
 
 def _write_notice(
-    user: AbstractBaseUser, token: PasswordResetToken, ip_address: str | None, user_agent: str
+    user: AbstractBaseUser,
+    token: PasswordResetToken,
+    ip_address: str | None,
+    user_agent: str,
 ) -> PasswordResetNotice | None:
     if not stored_email(user):
         return None
@@ -271,7 +326,8 @@ def _write_notice(
         ip_address=ip_address,
         user_agent=user_agent,
         language=token.request.language if token.request else "",
-        # Time to count the sessions first; should this process die now, the mail goes without their number.
+        # Time to count the sessions first; should this process die now, the mail goes
+        # without their number.
         next_attempt_at=timezone.now() + FIRST_PAUSE,
     )
 
@@ -291,7 +347,9 @@ def _finish(reset: _Reset) -> ResetResult:
 
 def _release(notice: PasswordResetNotice | None, count: int) -> None:
     if notice is not None:
-        PasswordResetNotice.objects.filter(pk=notice.pk).update(sessions_deleted=count, next_attempt_at=None)
+        PasswordResetNotice.objects.filter(pk=notice.pk).update(
+            sessions_deleted=count, next_attempt_at=None
+        )
         _after_commit(notice, partial(bells.ring, tasks.deliver_notice, notice.pk))
 
 
@@ -301,7 +359,11 @@ def _announce(reset: _Reset, count: int) -> None:
     metrics.request_to_reset_seconds.observe((reset.at - asked_at).total_seconds())
     logger.info(
         "Password reset completed",
-        extra={"userId": str(reset.user.pk), "ip": reset.ip_address, "sessionsDeleted": count},
+        extra={
+            "userId": str(reset.user.pk),
+            "ip": reset.ip_address,
+            "sessionsDeleted": count,
+        },
     )
     reset_completed.send_robust(
         sender=PasswordResetToken,
@@ -315,14 +377,20 @@ def _announce(reset: _Reset, count: int) -> None:
 
 def _count(sets: list[OutboxQuerySet[Any]]) -> tuple[int, float]:
     """Return how many rows there are and the age of the oldest in seconds."""
-    totals = [rows.aggregate(count=models.Count("pk"), first=models.Min("created_at")) for rows in sets]
+    totals = [
+        rows.aggregate(count=models.Count("pk"), first=models.Min("created_at"))
+        for rows in sets
+    ]
     now = timezone.now()
-    ages = [(now - total["first"]).total_seconds() for total in totals if total["first"]]
+    ages = [
+        (now - total["first"]).total_seconds() for total in totals if total["first"]
+    ]
     return sum(total["count"] for total in totals), max([0.0, *ages])
 
 
 def _after_commit(row: models.Model, callback: Callable[[], object]) -> None:
-    # A function of its own: of a callback that failed Django logs the __qualname__, which a partial has not.
+    # A function of its own: of a callback that failed Django logs the __qualname__,
+    # which a partial has not.
     transaction.on_commit(lambda: callback(), using=row._state.db, robust=True)  # noqa: PLW0108
 
 

@@ -27,7 +27,9 @@ def remember(sender: Any, request: Any, user: AbstractBaseUser, **kwargs: Any) -
     if session is None or not keeps_sessions():
         return
     try:
-        if session.session_key is None:  # somebody else's log-in in this browser was flushed a moment ago
+        if (
+            session.session_key is None
+        ):  # somebody else's log-in in this browser was flushed a moment ago
             session.save()
         with transaction.atomic():
             _keep(session.session_key, user)
@@ -36,7 +38,8 @@ def remember(sender: Any, request: Any, user: AbstractBaseUser, **kwargs: Any) -
 
 
 def _keep(key: str, user: AbstractBaseUser) -> None:
-    # The write comes first: SQLite cannot turn a reader into a writer ("database is locked").
+    # The write comes first: SQLite cannot turn a reader into a writer ("database is
+    # locked").
     if not UserSession.objects.filter(session_key=key).update(user_id=user.pk):
         UserSession.objects.create(session_key=key, user_id=user.pk)
 

@@ -1,7 +1,9 @@
-"""Announcements of the flow, sent with ``send_robust``: a receiver can neither stop nor break it.
+"""Announcements of the flow, sent with ``send_robust``: a receiver can neither stop nor
+break it.
 
-``sender`` is the model class of the row concerned. Receivers of ``reset_requested`` run in the web request
-and must not look the user up, or the time of the answer tells who has an account.
+``sender`` is the model class of the row concerned. Receivers of ``reset_requested`` run
+in the web request and must not look the user up, or the time of the answer tells who
+has an account.
 """
 
 from __future__ import annotations
@@ -10,9 +12,11 @@ from django.dispatch import Signal
 
 #: Arguments: ``reset_request`` (PasswordResetRequest).
 reset_requested = Signal()
-#: The mail is given up. Arguments: ``row`` (PasswordResetRequest or PasswordResetNotice), ``reason`` (str, a code).
+#: The mail is given up. Arguments: ``row`` (PasswordResetRequest or
+#: PasswordResetNotice), ``reason`` (str, a code).
 reset_mail_failed = Signal()
 #: Arguments: ``reason`` (invalid, expired or used), ``ip_address`` (str or None).
 reset_rejected = Signal()
-#: Arguments: ``user``, ``token`` (PasswordResetToken), ``sessions_deleted`` (int), ``ip_address``, ``user_agent``.
+#: Arguments: ``user``, ``token`` (PasswordResetToken), ``sessions_deleted`` (int),
+#: ``ip_address``, ``user_agent``.
 reset_completed = Signal()

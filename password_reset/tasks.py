@@ -1,4 +1,6 @@
-"""The worker's half: claim a row, look users up, issue the secret, send the mail. A secret is born here."""
+"""The worker's half: claim a row, look users up, issue the secret, send the mail. A
+secret is born here.
+"""
 
 from __future__ import annotations
 
@@ -34,14 +36,14 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("password_reset")
 
-#: Rows that one bell works off: enough to spare most of a burst its own connection and log-in, few enough that a worker
-#: which is asked to stop soon does.
+#: Rows that one bell works off: enough to spare most of a burst its own connection and
+#: log-in, few enough that a worker which is asked to stop soon does.
 BURST = 10
 
 
 @bell
 def deliver_request(request_id: int) -> None:
-    """Send the links that a request asks for. A number is all that a queue ever sees."""
+    """Send the links that a request asks for. A queue sees nothing but a number."""
     _answer(deliver_request, process_request, request_id)
 
 
@@ -52,7 +54,8 @@ def deliver_notice(notice_id: int) -> None:
 
 
 def find_users(email: str) -> Iterable[AbstractBaseUser]:
-    """Return the active users with a usable password on an address, as Django's own form finds them.
+    """Return the active users with a usable password on an address, as Django's own
+    form finds them.
 
     Its comparison is safe against Unicode look-alikes (Django CVE-2019-19844).
     """
@@ -61,19 +64,25 @@ def find_users(email: str) -> Iterable[AbstractBaseUser]:
 
 
 def process_request(pk: int) -> bool:
-    """Claim a request and mail its users; ``False`` when it is not due or another worker has it."""
+    """Claim a request and mail its users; ``False`` when it is not due or another
+    worker has it.
+    """
     return _process(PasswordResetRequest.objects.all(), pk, _mail_links)
 
 
 def process_notice(pk: int) -> bool:
-    """Claim a notice and mail it; ``False`` when it is not due or another worker has it."""
+    """Claim a notice and mail it; ``False`` when it is not due or another worker has
+    it.
+    """
     return _process(PasswordResetNotice.objects.all(), pk, _mail_notice)
 
 
 def work_off(limit: int, stopped: Callable[[], bool] = lambda: False) -> int:
-    """Work on what is due, oldest first, over one connection; return how many rows were claimed.
+    """Work on what is due, oldest first, over one connection; return how many rows were
+    claimed.
 
-    Ends before the limit when no mail can leave at present: each row would only wait for the same time-out.
+    Ends before the limit when no mail can leave at present: each row would only wait
+    for the same time-out.
     """
     claimed = 0
     with transport.connection() as line:
@@ -81,7 +90,11 @@ def work_off(limit: int, stopped: Callable[[], bool] = lambda: False) -> int:
             (PasswordResetRequest.objects, process_request),
             (PasswordResetNotice.objects, process_notice),
         ):
-            due = outbox.due().order_by("next_attempt_at", "pk").values_list("pk", flat=True)
+            due = (
+                outbox.due()
+                .order_by("next_attempt_at", "pk")
+                .values_list("pk", flat=True)
+            )
             for pk in list(due[: limit - claimed]):
                 if line.down or stopped():
                     return claimed
@@ -98,9 +111,11 @@ def settle_exhausted() -> None:
 
 
 def _answer(heard: Task[[int], None], process: Callable[[int], bool], pk: int) -> None:
-    """Do what a bell rings for and, in a worker, some of what waits beside it while the connection is open.
+    """Do what a bell rings for and, in a worker, some of what waits beside it while the
+    connection is open.
 
-    Not every row has a bell of its own, so one that ends with its hands full rings the next.
+    Not every row has a bell of its own, so one that ends with its hands full rings the
+    next.
     """
     with transport.connection() as line:
         process(pk)
@@ -113,10 +128,15 @@ def _answer(heard: Task[[int], None], process: Callable[[int], bool], pk: int) -
 
 
 def _is_work_left() -> bool:
-    return any(outbox.due().exists() for outbox in (PasswordResetRequest.objects, PasswordResetNotice.objects))
+    return any(
+        outbox.due().exists()
+        for outbox in (PasswordResetRequest.objects, PasswordResetNotice.objects)
+    )
 
 
-def _process(outbox: OutboxQuerySet[Any], pk: int, send: Callable[[Any], list[Exception]]) -> bool:
+def _process(
+    outbox: OutboxQuerySet[Any], pk: int, send: Callable[[Any], list[Exception]]
+) -> bool:
     if not conf.enabled:
         return False
     row = outbox.claim(pk)
@@ -124,7 +144,9 @@ def _process(outbox: OutboxQuerySet[Any], pk: int, send: Callable[[Any], list[Ex
         return False
     # The same number stands in the line of the web request that made the row.
     name = "reset_request" if isinstance(row, PasswordResetRequest) else "reset_notice"
-    logger.info("Password reset mail attempted", extra={name: row.pk, "attempt": row.attempts})
+    logger.info(
+        "Password reset mail attempted", extra={name: row.pk, "attempt": row.attempts}
+    )
     with metrics.timed("mail"):
         _settle(row, send(row))
     return True
@@ -146,20 +168,30 @@ def _give_up(row: OutboxRow, reason: str) -> None:
     if isinstance(row, PasswordResetRequest):
         metrics.requests_total.labels(status="failed").inc()
     reset_mail_failed.send_robust(sender=type(row), row=row, reason=reason)
-    logger.error("Password reset mail given up", extra={"outbox": row._meta.db_table, "row": row.pk, "reason": reason})
+    logger.error(
+        "Password reset mail given up",
+        extra={"outbox": row._meta.db_table, "row": row.pk, "reason": reason},
+    )
 
 
 def _mail_links(row: PasswordResetRequest) -> list[Exception]:
-    """Mail everyone on the address whom this request has not mailed yet; return what went wrong."""
+    """Mail everyone on the address whom this request has not mailed yet; return what
+    went wrong.
+    """
     errors: list[Exception] = []
     try:
-        mailed = set(row.tokens.filter(sent_at__isnull=False).values_list("user_id", flat=True))
-        waiting = [user for user in conf.user_finder(row.email) if user.pk not in mailed]
+        mailed = set(
+            row.tokens.filter(sent_at__isnull=False).values_list("user_id", flat=True)
+        )
+        waiting = [
+            user for user in conf.user_finder(row.email) if user.pk not in mailed
+        ]
     except Exception as error:
         return [_record(error)]
     for user in waiting:
         try:
-            # Before each mail: where many share an address, or a server is slow, the row stays this worker's.
+            # Before each mail: where many share an address, or a server is slow, the
+            # row stays this worker's.
             if not row.renew_lease():
                 break
             _mail_link(row, user)
@@ -185,7 +217,9 @@ def _mail_link(row: PasswordResetRequest, user: AbstractBaseUser) -> None:
     token.message_id = mailer.send_reset(row, user, raw, token.expires_at)[:255]
     token.sent_at = timezone.now()
     token.save(update_fields=["message_id", "sent_at"])
-    PasswordResetRequest.objects.filter(pk=row.pk).update(mails_sent=F("mails_sent") + 1)
+    PasswordResetRequest.objects.filter(pk=row.pk).update(
+        mails_sent=F("mails_sent") + 1
+    )
 
 
 def _mail_notice(row: PasswordResetNotice) -> list[Exception]:
@@ -204,5 +238,7 @@ def _record(error: Exception) -> Exception:
     else:
         metrics.email_failures_total.inc()
     trace = redact("".join(traceback.format_exception(error)))
-    logger.warning("Password reset mail failed: %s\n%s", transport.error_code(error), trace)
+    logger.warning(
+        "Password reset mail failed: %s\n%s", transport.error_code(error), trace
+    )
     return error

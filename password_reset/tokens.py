@@ -1,4 +1,6 @@
-"""Secrets of the flow: how they are made, recognised and compared. No models, no settings of ours."""
+"""Secrets of the flow: how they are made, recognised and compared. No models, no
+settings of ours.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,8 @@ from typing import Any, TypeGuard
 from django.conf import settings
 from django.utils.crypto import constant_time_compare, salted_hmac
 
-#: 256 bits from the operating system: OWASP asks for 128 at least, ASVS 5.0 (11.5.1) for a CSPRNG.
+#: 256 bits from the operating system: OWASP asks for 128 at least, ASVS 5.0 (11.5.1)
+#: for a CSPRNG.
 TOKEN_BYTES = 32
 TOKEN_SHAPE = re.compile(r"[0-9a-f]{64}")
 FINGERPRINT_SALT = "password_reset.tokens.fingerprint"
@@ -30,27 +33,39 @@ def has_shape(raw: object) -> TypeGuard[str]:
 def digest(raw: str) -> str:
     """Return the SHA-256 of a token in hexadecimal: all that a table ever holds.
 
-    A fast hash is enough, since the input is uniformly random (NIST SP 800-63B-4, look-up secrets).
+    A fast hash is enough, since the input is uniformly random (NIST SP 800-63B-4,
+    look-up secrets).
     """
     return sha256(raw.encode("ascii")).hexdigest()
 
 
 def mask(raw: object) -> str:
-    """Return what a log may hold of a token: its first eight digits, or ``malformed``."""
+    """Return what a log may hold of a token: eight digits, or ``malformed``."""
     return f"{raw[:8]}..." if has_shape(raw) else "malformed"
 
 
-def fingerprint(user_id: Any, password: str, email: str, *, secret: str | bytes | None = None) -> str:
+def fingerprint(
+    user_id: Any, password: str, email: str, *, secret: str | bytes | None = None
+) -> str:
     """Return a keyed digest of what must not change between mail and reset.
 
-    ``password`` is the stored hash. The link of one user, password and address opens nothing else
-    (authentik CVE-2023-26481), and dies with any of the three.
+    ``password`` is the stored hash. The link of one user, password and address opens
+    nothing else (authentik CVE-2023-26481), and dies with any of the three.
     """
     value = json.dumps([str(user_id), password, email])
-    return salted_hmac(FINGERPRINT_SALT, value, secret=secret, algorithm="sha256").hexdigest()
+    return salted_hmac(
+        FINGERPRINT_SALT, value, secret=secret, algorithm="sha256"
+    ).hexdigest()
 
 
 def fits(expected: str, user_id: Any, password: str, email: str) -> bool:
-    """Tell whether a fingerprint is of these values, under the current key or one of its fallbacks."""
+    """Tell whether a fingerprint is of these values, under the current key or one of
+    its fallbacks.
+    """
     keys = [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]
-    return any(constant_time_compare(expected, fingerprint(user_id, password, email, secret=key)) for key in keys)
+    return any(
+        constant_time_compare(
+            expected, fingerprint(user_id, password, email, secret=key)
+        )
+        for key in keys
+    )

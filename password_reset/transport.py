@@ -29,7 +29,8 @@ from django.core.mail.backends.smtp import EmailBackend as SmtpBackend
 if TYPE_CHECKING or django.VERSION >= (6, 1):
     from django.core.mail import mailers
 
-#: RFC 3463: a full mailbox, a mail system that is full or closed, a policy such as a relay not yet allowed. These heal.
+#: RFC 3463: a full mailbox, a mail system that is full or closed, a policy such as a
+#: relay not yet allowed. These heal.
 HEALING = re.compile(rb"5\.(?:2\.2|3\.\d+|7\.\d+)\b")
 #: RFC 5321: the server is about to hang up.
 CLOSING = 421
@@ -57,7 +58,8 @@ class Line:
             _hand_over(self._open(), message)
         except Exception as error:
             self.close()
-            # A server hangs up on a connection that is old or has carried its share: no verdict on the mail.
+            # A server hangs up on a connection that is old or has carried its share: no
+            # verdict on the mail.
             if not kept or not _hung_up(error):
                 self.down = is_outage(error)
                 raise
@@ -66,7 +68,9 @@ class Line:
             self.down = False
 
     def close(self) -> None:
-        """Hang up. A failure of that must not make a mail that has left look like one that has not."""
+        """Hang up. A failure of that must not make a mail that has left look like one
+        that has not.
+        """
         backend, self._backend = self._backend, None
         if backend is not None:
             with suppress(Exception):
@@ -84,7 +88,9 @@ _line: ContextVar[Line | None] = ContextVar("password_reset_line", default=None)
 
 @contextmanager
 def connection() -> Iterator[Line]:
-    """Send the mails of the block over one connection; an outer block's, where there is one."""
+    """Send the mails of the block over one connection; an outer block's, where there is
+    one.
+    """
     outer = _line.get()
     if outer is not None:
         yield outer
@@ -99,13 +105,17 @@ def connection() -> Iterator[Line]:
 
 
 def send(message: EmailMessage) -> None:
-    """Send one message over the open connection, else over one of its own. Raises what the mail back end raises."""
+    """Send one message over the open connection, else over one of its own. Raises what
+    the mail back end raises.
+    """
     with connection() as line:
         line.send(message)
 
 
 def check_address(address: str) -> None:
-    """Raise ``Undeliverable`` for a stored address that would be several, a header of its own, or nobody's."""
+    """Raise ``Undeliverable`` for a stored address that would be several, a header of
+    its own, or nobody's.
+    """
     try:
         (mailbox,) = AddressHeader.value_parser(address).all_mailboxes
         same = str(mailbox.addr_spec).replace('"', "") == address.replace('"', "")
@@ -128,7 +138,9 @@ def _check_for_smtp(backend: Any, address: str) -> None:
 
 
 def _is_international(address: str) -> bool:
-    """Tell whether the part before the @ has letters beyond ASCII; a domain of such letters has a spelling in ASCII."""
+    """Tell whether the part before the @ has letters beyond ASCII; a domain of such
+    letters has a spelling in ASCII.
+    """
     return not address.rpartition("@")[0].isascii()
 
 
@@ -140,38 +152,56 @@ def _hand_over(backend: Any, message: EmailMessage) -> None:
 
 
 def _send_international(backend: SmtpBackend, message: EmailMessage) -> None:
-    """Speak SMTPUTF8 (RFC 6531) for an address that needs it: Django 5.2 would write to another one, Django 6 raises.
+    """Speak SMTPUTF8 (RFC 6531) for an address that needs it: Django 5.2 would write to
+    another one, Django 6 raises.
 
     Raises ``Undeliverable`` for a mail server that does not speak it.
     """
     smtp: Any = backend.connection
     smtp.ehlo_or_helo_if_needed()
     if not smtp.has_extn("smtputf8"):
-        raise Undeliverable("The mail server does not speak SMTPUTF8, which the address on file needs.")
+        raise Undeliverable(
+            "The mail server does not speak SMTPUTF8, which the address on file needs."
+        )
     recipients, plain = message.to, copy(message)
     plain.to = ["somebody@localhost"]
     letter = message_from_bytes(plain.message().as_bytes(), policy=SMTPUTF8)
     letter.replace_header("To", ", ".join(recipients))
     sender = parseaddr(message.from_email)[1]
-    smtp.sendmail(sender, recipients, letter.as_bytes(), mail_options=["SMTPUTF8", "BODY=8BITMIME"])
+    smtp.sendmail(
+        sender,
+        recipients,
+        letter.as_bytes(),
+        mail_options=["SMTPUTF8", "BODY=8BITMIME"],
+    )
 
 
 def error_code(error: BaseException) -> str:
-    """Return what a row may hold of a failure: its kind and the server's code, never its text."""
+    """Return what a row may hold of a failure: its kind and the server's code, never
+    its text.
+    """
     return f"{_kind(error)} {_code(error)}".strip()[:64]
 
 
 def is_permanent(error: BaseException) -> bool:
-    """Tell whether the address itself is refused, so that no later attempt can succeed."""
+    """Return whether the address itself is refused: no later attempt can succeed."""
     if isinstance(error, SMTPRecipientsRefused):
-        return all(500 <= code < 600 and not HEALING.match(text) for code, text in error.recipients.values())
+        return all(
+            500 <= code < 600 and not HEALING.match(text)
+            for code, text in error.recipients.values()
+        )
     if _http_status(error) == 400:
         return _names_the_recipient(error)
-    return isinstance(error, Undeliverable) or type(error).__name__ == "AnymailRecipientsRefused"
+    return (
+        isinstance(error, Undeliverable)
+        or type(error).__name__ == "AnymailRecipientsRefused"
+    )
 
 
 def is_outage(error: BaseException) -> bool:
-    """Tell whether the failure is of the provider or of our log-in there, so that no mail can leave at present."""
+    """Tell whether the failure is of the provider or of our log-in there, so that no
+    mail can leave at present.
+    """
     status = _http_status(error)
     if status:
         return status in REFUSES_ALL or status >= 500
@@ -181,19 +211,25 @@ def is_outage(error: BaseException) -> bool:
 
 
 def _new_backend() -> Any:
-    # What `message.send()` does, on either side of the change from EMAIL_BACKEND to MAILERS.
+    # What `message.send()` does, on either side of the change from EMAIL_BACKEND to
+    # MAILERS.
     return mailers.default if django.VERSION >= (6, 1) else mail.get_connection()
 
 
 def _hung_up(error: BaseException) -> bool:
-    # Who timed out may still deliver what it has: to send that again at once would make a second mail.
-    gone = isinstance(error, ConnectionError | SMTPServerDisconnected) and not _timed_out(error)
+    # Who timed out may still deliver what it has: to send that again at once would make
+    # a second mail.
+    gone = isinstance(
+        error, ConnectionError | SMTPServerDisconnected
+    ) and not _timed_out(error)
     return gone or CLOSING in _smtp_codes(error)
 
 
 def _timed_out(error: BaseException) -> bool:
     # smtplib calls a server that says nothing for too long "disconnected".
-    return isinstance(error, SMTPServerDisconnected) and isinstance(error.__context__, TimeoutError)
+    return isinstance(error, SMTPServerDisconnected) and isinstance(
+        error.__context__, TimeoutError
+    )
 
 
 def _smtp_codes(error: BaseException) -> set[int]:
@@ -203,8 +239,12 @@ def _smtp_codes(error: BaseException) -> set[int]:
 
 
 def _http_status(error: BaseException) -> int | None:
-    """Return the status of a web API's refusal, from anymail's exceptions or from boto3's behind them."""
-    status = getattr(error, "status_code", None) or _of_amazon(error, "ResponseMetadata", "HTTPStatusCode")
+    """Return the status of a web API's refusal, from anymail's exceptions or from
+    boto3's behind them.
+    """
+    status = getattr(error, "status_code", None) or _of_amazon(
+        error, "ResponseMetadata", "HTTPStatusCode"
+    )
     return status if isinstance(status, int) else None
 
 
@@ -216,15 +256,20 @@ def _of_amazon(error: BaseException, *path: str) -> Any:
 
 
 def _names_the_recipient(error: BaseException) -> bool:
-    """SendGrid names the field that it refuses: a recipient stands in ``personalizations``."""
+    """SendGrid names the field that it refuses: a recipient stands in
+    ``personalizations``.
+    """
     with suppress(Exception):
         faults = vars(error)["response"].json()["errors"]
-        return all(str(fault["field"]).startswith("personalizations") for fault in faults)
+        return all(
+            str(fault["field"]).startswith("personalizations") for fault in faults
+        )
     return False
 
 
 def _kind(error: BaseException) -> str:
-    # anymail wraps what went wrong on the way, and so does smtplib a time-out: the inner name says more.
+    # anymail wraps what went wrong on the way, and so does smtplib a time-out: the
+    # inner name says more.
     if type(error).__name__.startswith("Anymail") and error.__cause__ is not None:
         return str(_of_amazon(error, "Error", "Code") or type(error.__cause__).__name__)
     return "TimeoutError" if _timed_out(error) else type(error).__name__

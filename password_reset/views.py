@@ -1,4 +1,6 @@
-"""The pages for people: class attributes and two methods each; the rules are in the services."""
+"""The pages for people: class attributes and two methods each; the rules are in the
+services.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,12 @@ from typing import Any, TypeVar
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
+from django.http import (
+    HttpRequest,
+    HttpResponse,
+    HttpResponseBase,
+    HttpResponseRedirect,
+)
 from django.middleware.csrf import CsrfViewMiddleware
 from django.shortcuts import resolve_url
 from django.template.loader import render_to_string
@@ -46,7 +53,9 @@ class CalmCsrf(CsrfViewMiddleware):
     """Django's CSRF protection with a page that says what to do."""
 
     def _reject(self, request: HttpRequest, reason: str) -> HttpResponse:
-        response = secured(page(request, "password_reset/csrf_failed.html", status=403), FlowView)
+        response = secured(
+            page(request, "password_reset/csrf_failed.html", status=403), FlowView
+        )
         log_response(
             "Forbidden (%s): %s",
             reason,
@@ -58,16 +67,20 @@ class CalmCsrf(CsrfViewMiddleware):
         return response
 
 
-def page(request: HttpRequest, template_name: str, *, status: int = 200, **context: Any) -> HttpResponse:
+def page(
+    request: HttpRequest, template_name: str, *, status: int = 200, **context: Any
+) -> HttpResponse:
     """Render a page of the flow."""
-    return HttpResponse(render_to_string(template_name, context, request), status=status)
+    return HttpResponse(
+        render_to_string(template_name, context, request), status=status
+    )
 
 
 def secured(response: Response, view: type[FlowView]) -> Response:
     """Add the headers that every answer of the flow carries."""
     response["Cache-Control"] = "no-store"
-    # same-origin would send the token in the Referer of our own style sheet, and no-referrer makes
-    # browsers send "Origin: null", which CSRF protection refuses.
+    # same-origin would send the token in the Referer of our own style sheet, and
+    # no-referrer makes browsers send "Origin: null", which CSRF protection refuses.
     response["Referrer-Policy"] = "strict-origin"
     response["Content-Security-Policy"] = view.content_security_policy
     response["X-Frame-Options"] = "DENY"
@@ -75,24 +88,29 @@ def secured(response: Response, view: type[FlowView]) -> Response:
 
 
 class FlowView(View):
-    """What all pages share: headers, CSRF protection, and calm pages for 429 and 503."""
+    """What all pages share: headers, CSRF protection, pages for 429 and 503."""
 
     template_name: str
     http_method_names = ["get", "head", "options"]
-    #: Style sheets and scripts from this site's own static files; nothing inline, nothing foreign.
+    #: Style sheets and scripts from this site's own static files; nothing inline,
+    #: nothing foreign.
     content_security_policy = (
-        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; font-src 'self'; "
+        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' "
+        "data:; font-src 'self'; "
         "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     )
 
     @classmethod
     def as_view(cls, **initkwargs: Any) -> Callable[..., HttpResponseBase]:
-        # Once around the whole view, for a decorated method is decorated anew by each request.
+        # Once around the whole view, for a decorated method is decorated anew by each
+        # request.
         view = transaction.non_atomic_requests(super().as_view(**initkwargs))
         # Exempt only from the host's middleware: CalmCsrf does the same work.
         return csrf_exempt(sensitive_post_parameters()(view))
 
-    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+    def dispatch(
+        self, request: HttpRequest, *args: Any, **kwargs: Any
+    ) -> HttpResponseBase:
         request.exception_reporter_class = RedactingReporter
         if not conf.enabled:
             return secured(self.unavailable(), type(self))
@@ -102,7 +120,9 @@ class FlowView(View):
             scrub(request)  # an error mail shows the query and the Referer
             raise
 
-    def protected_dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+    def protected_dispatch(
+        self, request: HttpRequest, *args: Any, **kwargs: Any
+    ) -> HttpResponseBase:
         try:
             return super().dispatch(request, *args, **kwargs)
         except ratelimit.RateLimited as limited:
@@ -118,7 +138,12 @@ class FlowView(View):
         self.count("rate_limited")
         wait = limited.retry_after
         retry_at = timezone.now() + timedelta(seconds=wait)
-        response = self.page("password_reset/rate_limited.html", status=429, retry_after=wait, retry_at=retry_at)
+        response = self.page(
+            "password_reset/rate_limited.html",
+            status=429,
+            retry_after=wait,
+            retry_at=retry_at,
+        )
         response["Retry-After"] = str(wait)
         return response
 
@@ -127,7 +152,9 @@ class FlowView(View):
         self.count("unavailable")
         wait = services.RETRY_AFTER
         # Without the request: a context processor may need the very thing that is down.
-        html = render_to_string("password_reset/unavailable.html", {"retry_after": wait})
+        html = render_to_string(
+            "password_reset/unavailable.html", {"retry_after": wait}
+        )
         return HttpResponse(html, status=503, headers={"Retry-After": str(wait)})
 
     def dead_link(self, error: services.TokenError) -> HttpResponse:
@@ -135,9 +162,17 @@ class FlowView(View):
         template_name, status = DEAD_LINKS[error.reason]
         return self.page(template_name, status=status, form=PasswordResetForm())
 
-    def page(self, template_name: str, *, status: int = 200, **context: Any) -> HttpResponse:
+    def page(
+        self, template_name: str, *, status: int = 200, **context: Any
+    ) -> HttpResponse:
         """Render a page of the flow; each may lead back to the log-in page."""
-        return page(self.request, template_name, status=status, login_url=self.login_url(), **context)
+        return page(
+            self.request,
+            template_name,
+            status=status,
+            login_url=self.login_url(),
+            **context,
+        )
 
     def login_url(self) -> str | None:
         """Return where to log in, or ``None`` where the site has no such page."""
@@ -151,7 +186,9 @@ class FlowView(View):
 
 
 @decorator_from_middleware(CalmCsrf)
-def _csrf_protected(request: HttpRequest, view: FlowView, *args: Any, **kwargs: Any) -> HttpResponseBase:
+def _csrf_protected(
+    request: HttpRequest, view: FlowView, *args: Any, **kwargs: Any
+) -> HttpResponseBase:
     return view.protected_dispatch(request, *args, **kwargs)
 
 
@@ -220,7 +257,9 @@ class PasswordResetConfirmView(FlowView):
 
     @sensitive_variables("raw")
     def look(self, raw: str, *, count_unknown: bool = False) -> PasswordResetToken:
-        """Return the link's token. Raises ``TokenError``; looking at an unknown one counts as an attempt."""
+        """Return the link's token. Raises ``TokenError``; looking at an unknown one
+        counts as an attempt.
+        """
         try:
             return services.find_token(raw)
         except services.TokenError as error:
@@ -232,7 +271,9 @@ class PasswordResetConfirmView(FlowView):
 
     @sensitive_variables("raw")
     def reset(self, raw: str, form: SetPasswordForm) -> bool:
-        """Set the password; ``False`` with errors on the form when the site's validators refuse it."""
+        """Set the password; ``False`` with errors on the form when the site's
+        validators refuse it.
+        """
         visitor = visitor_of(self.request)
         try:
             services.reset_password(
@@ -247,7 +288,9 @@ class PasswordResetConfirmView(FlowView):
         return True
 
     def form_page(self, form: SetPasswordForm) -> HttpResponse:
-        """Render the form with whose account it is and what the site asks of a password."""
+        """Render the form with whose account it is and what the site asks of a
+        password.
+        """
         return self.page(
             self.template_name,
             form=form,
@@ -257,7 +300,9 @@ class PasswordResetConfirmView(FlowView):
 
 
 class PasswordResetCompleteView(FlowView):
-    """Say that the password is set. Nobody is logged in: a second factor is not bypassed."""
+    """Say that the password is set. Nobody is logged in: a second factor is not
+    bypassed.
+    """
 
     template_name = "password_reset/complete.html"
 

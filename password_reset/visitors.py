@@ -1,4 +1,6 @@
-"""Who is calling: address, browser and language of a request, and an address in canonical form."""
+"""Who is calling: address, browser and language of a request, and an address in
+canonical form.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,8 @@ logger = logging.getLogger("password_reset")
 USER_AGENT_LENGTH = 512
 #: ``192.0.2.1:4711`` and ``[2001:db8::1]:4711``, as some proxies write them.
 WITH_PORT = re.compile(r"(?:\[(?P<v6>[^\]]+)\]|(?P<v4>[0-9.]+))(?::[0-9]+)?")
-#: A household or a server owns a /64, so one client has 2**64 addresses (Better Auth CVE-2026-45364).
+#: A household or a server owns a /64, so one client has 2**64 addresses (Better Auth
+#: CVE-2026-45364).
 IPV6_CLIENT_PREFIX = 64
 
 #: RFC 6052: IPv4 clients as a translator shows them.
@@ -28,10 +31,13 @@ NAT64 = IPv6Network("64:ff9b::/96")
 
 #: What people use, under the names that ua-parser gives it.
 BROWSERS = re.compile(
-    r"Brave|Chrome( Mobile( WebView| iOS)?)?|Chromium|DuckDuckGo Mobile|Edge( Mobile)?|Firefox( Mobile| iOS)?"
-    r"|(Mobile )?Safari|Opera( Mobile)?|Samsung Internet|UC Browser|Vivaldi|Yandex Browser"
+    r"Brave|Chrome( Mobile( WebView| iOS)?)?|Chromium|DuckDuckGo Mobile"
+    r"|Edge( Mobile)?|Firefox( Mobile| iOS)?|(Mobile )?Safari|Opera( Mobile)?"
+    r"|Samsung Internet|UC Browser|Vivaldi|Yandex Browser"
 )
-SYSTEMS = re.compile(r"Android|Chrome OS|Debian|Fedora|FreeBSD|Linux|Mac OS X|Ubuntu|Windows|iOS")
+SYSTEMS = re.compile(
+    r"Android|Chrome OS|Debian|Fedora|FreeBSD|Linux|Mac OS X|Ubuntu|Windows|iOS"
+)
 
 Address = IPv4Address | IPv6Address
 
@@ -50,16 +56,20 @@ def visitor_of(request: HttpRequest) -> Visitor:
     address = client_address(request)
     return Visitor(
         ip_address=str(address) if address else None,
-        user_agent=printable(request.META.get("HTTP_USER_AGENT", ""), USER_AGENT_LENGTH),
+        user_agent=printable(
+            request.META.get("HTTP_USER_AGENT", ""), USER_AGENT_LENGTH
+        ),
         language=get_language() or "",
     )
 
 
 def client_address(request: HttpRequest) -> Address | None:
-    """Return the client's address: the first hop, seen from here, that no trusted proxy vouches for.
+    """Return the client's address: the first hop, seen from here, that no trusted proxy
+    vouches for.
 
     ``X-Forwarded-For`` is read from right to left and only as far as the proxies of
-    ``PASSWORD_RESET_TRUSTED_PROXIES`` reach; what stands further left anybody can write.
+    ``PASSWORD_RESET_TRUSTED_PROXIES`` reach; what stands further left anybody can
+    write.
     """
     forwarded = request.META.get("HTTP_X_FORWARDED_FOR", "")
     peer_text = request.META.get("REMOTE_ADDR", "")
@@ -78,7 +88,9 @@ def client_address(request: HttpRequest) -> Address | None:
 
 
 def parse_address(text: str) -> Address | None:
-    """Return an address without port, zone or the wrapping of IPv4 in IPv6; ``None`` for anything else."""
+    """Return an address without port, zone or the wrapping of IPv4 in IPv6; ``None``
+    for anything else.
+    """
     return _parse_address(text.strip()[:64])
 
 
@@ -94,7 +106,9 @@ def _parse_address(text: str) -> Address | None:
 
 
 def _unwrapped(address: IPv6Address) -> Address:
-    """Return the IPv4 address in a mapped or translated one: all of those lie in one /64 (Better Auth)."""
+    """Return the IPv4 address in a mapped or translated one: all of those lie in one
+    /64 (Better Auth).
+    """
     if address in NAT64:
         return IPv4Address(int(address) & 0xFFFFFFFF)
     return address.ipv4_mapped or address
@@ -114,19 +128,25 @@ def printable(text: str, length: int) -> str:
     """Return a text without control and format characters, shortened to a length."""
     if text.isprintable():
         return text[:length]
-    return "".join(char for char in text[: length * 2] if unicodedata.category(char)[0] != "C")[:length]
+    return "".join(
+        char for char in text[: length * 2] if unicodedata.category(char)[0] != "C"
+    )[:length]
 
 
 @lru_cache(maxsize=256)
 def browser_in_words(user_agent: str) -> str:
-    """Return a browser and its system, such as ``Firefox · Windows``, or nothing when unknown.
+    """Return a browser and its system, such as ``Firefox · Windows``, or nothing when
+    unknown.
 
-    Known names only: for others the parser returns words of the header, and so a stranger could write a sentence
-    of their own into the mail of a victim (danbooru #4274).
+    Known names only: for others the parser returns words of the header, and so a
+    stranger could write a sentence of their own into the mail of a victim (danbooru
+    #4274).
     """
     found = parse(user_agent)
     parts = ((found.user_agent, BROWSERS), (found.os, SYSTEMS))
-    return " · ".join(part.family for part, known in parts if part and known.fullmatch(part.family))
+    return " · ".join(
+        part.family for part, known in parts if part and known.fullmatch(part.family)
+    )
 
 
 def _is_trusted(peer: str) -> bool:
@@ -134,13 +154,16 @@ def _is_trusted(peer: str) -> bool:
     if not peer:
         return UNIX_SOCKET in proxies
     address = parse_address(peer)
-    return address is not None and any(address in network for network in proxies if not isinstance(network, str))
+    return address is not None and any(
+        address in network for network in proxies if not isinstance(network, str)
+    )
 
 
 @lru_cache(maxsize=256)  # once per proxy and process
 def _warn_of_proxy(peer: str) -> None:
     logger.warning(
-        "A proxy at %s forwards visitors, but PASSWORD_RESET_TRUSTED_PROXIES does not name it: "
+        "A proxy at %s forwards visitors, but PASSWORD_RESET_TRUSTED_PROXIES does not "
+        "name it: "
         "all of them share one limit.",
         peer or "a Unix socket",
     )

@@ -9,11 +9,19 @@ from gunicorn.glogging import Logger  # type: ignore[import-untyped]
 
 
 class AccessLogger(Logger):  # type: ignore[misc]
-    """One line for each answer: the path without its query, and no Referer, for both can hold a reset token."""
+    """One line for each answer: the path without its query, and no Referer, for both
+    can hold a reset token.
+    """
 
-    def access(self, resp: Any, req: Any, environ: dict[str, Any], request_time: timedelta) -> None:
+    def access(
+        self, resp: Any, req: Any, environ: dict[str, Any], request_time: timedelta
+    ) -> None:
         headers = {name.lower(): value for name, value in resp.headers}
-        method, path, status = environ["REQUEST_METHOD"], environ.get("PATH_INFO", ""), resp.status_code
+        method, path, status = (
+            environ["REQUEST_METHOD"],
+            environ.get("PATH_INFO", ""),
+            resp.status_code,
+        )
         fields = {
             "method": method,
             "path": path,

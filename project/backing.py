@@ -16,12 +16,17 @@ from .variables import Values
 
 #: Seconds. A mail server that says nothing must not hold a worker for ever.
 MAIL_TIMEOUT = 10
-#: Seconds. Two of them at most stand between a dead Redis and the answer "come back later".
+#: Seconds. Two of them at most stand between a dead Redis and the answer "come back
+#: later".
 REDIS_TIMEOUT = 0.5
 
-#: What an account may have switched on for all mails: parameters for Google added to links, and a footer with one more.
+#: What an account may have switched on for all mails: parameters for Google added to
+#: links, and a footer with one more.
 SENDGRID_REWRITES_NOTHING = {
-    "tracking_settings": {"ganalytics": {"enable": False}, "subscription_tracking": {"enable": False}}
+    "tracking_settings": {
+        "ganalytics": {"enable": False},
+        "subscription_tracking": {"enable": False},
+    }
 }
 
 
@@ -30,20 +35,32 @@ def database(values: Values, base_dir: Path) -> dict[str, Any]:
     config = dict(values["DATABASE_URL"])
     options = dict(config.get("OPTIONS", {}))
     if config["ENGINE"] == POSTGRESQL:
-        pool = {"min_size": values["DATABASE_POOL_MIN"], "max_size": values["DATABASE_POOL_MAX"], "timeout": 10}
+        pool = {
+            "min_size": values["DATABASE_POOL_MIN"],
+            "max_size": values["DATABASE_POOL_MAX"],
+            "timeout": 10,
+        }
         options |= {"pool": pool, "connect_timeout": 5, **_database_tls(values)}
-        return config | {"OPTIONS": options, "CONN_MAX_AGE": 0, "CONN_HEALTH_CHECKS": True}
+        return config | {
+            "OPTIONS": options,
+            "CONN_MAX_AGE": 0,
+            "CONN_HEALTH_CHECKS": True,
+        }
     if not config["NAME"].startswith(":memory:"):
         config["NAME"] = str(base_dir / config["NAME"])
-    # Writers wait their turn. Transactions stay deferred, Django's default: the one that spends a link begins with its
-    # write, so it never has to change a read lock into a write lock, and mere readers need not queue.
+    # Writers wait their turn. Transactions stay deferred, Django's default: the one
+    # that spends a link begins with its write, so it never has to change a read lock
+    # into a write lock, and mere readers need not queue.
     return config | {"OPTIONS": {"timeout": 20} | options}
 
 
 def _database_tls(values: Values) -> dict[str, str]:
     if not values["DATABASE_SSL"]:
         return {}
-    return {"sslmode": "verify-full", "sslrootcert": values["DATABASE_SSL_CA"] or "system"}
+    return {
+        "sslmode": "verify-full",
+        "sslrootcert": values["DATABASE_SSL_CA"] or "system",
+    }
 
 
 def cache(values: Values) -> dict[str, Any]:
@@ -57,28 +74,40 @@ def cache(values: Values) -> dict[str, Any]:
             "PASSWORD": values["REDIS_PASSWORD"] or None,
             "SOCKET_CONNECT_TIMEOUT": REDIS_TIMEOUT,
             "SOCKET_TIMEOUT": REDIS_TIMEOUT,
-            # redis-py would try for seconds. Once more, at once, is right after a restart; never after a time-out.
-            "CONNECTION_POOL_KWARGS": {"retry": Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,))},
+            # redis-py would try for seconds. Once more, at once, is right after a
+            # restart; never after a time-out.
+            "CONNECTION_POOL_KWARGS": {
+                "retry": Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,))
+            },
         },
     }
 
 
 def _redis_location(values: Values) -> str:
     url, number = values["REDIS_URL"], values["REDIS_DB"]
-    if number is None or urlsplit(url).scheme == "unix" or urlsplit(url).path.strip("/"):
+    if (
+        number is None
+        or urlsplit(url).scheme == "unix"
+        or urlsplit(url).path.strip("/")
+    ):
         return str(url)
     return urlsplit(url)._replace(path=f"/{number}").geturl()
 
 
 def mail(values: Values) -> dict[str, Any]:
-    """Return the settings of the mail back end, under the names that this Django wants."""
+    """Return the settings of the mail back end, as this Django names them."""
     backend = _BACKENDS[values["EMAIL_PROVIDER"]]
     options = _smtp(values) if values["EMAIL_PROVIDER"] == "smtp" else {}
     settings: dict[str, Any] = {"ANYMAIL": _anymail(values)}
     if django.VERSION >= (6, 1):
-        return settings | {"MAILERS": {"default": {"BACKEND": backend, "OPTIONS": options}}}
+        return settings | {
+            "MAILERS": {"default": {"BACKEND": backend, "OPTIONS": options}}
+        }
     old_names = {"username": "HOST_USER", "password": "HOST_PASSWORD"}
-    settings |= {f"EMAIL_{old_names.get(name, name.upper())}": value for name, value in options.items()}
+    settings |= {
+        f"EMAIL_{old_names.get(name, name.upper())}": value
+        for name, value in options.items()
+    }
     return settings | {"EMAIL_BACKEND": backend, "EMAIL_TIMEOUT": MAIL_TIMEOUT}
 
 
@@ -97,7 +126,8 @@ def _smtp(values: Values) -> dict[str, Any]:
         "username": values["SMTP_USER"],
         "password": values["SMTP_PASSWORD"],
         "use_ssl": values["SMTP_SECURE"],
-        # A server that wants no log-in is a catcher or a relay of one's own; before a password, TLS comes first.
+        # A server that wants no log-in is a catcher or a relay of one's own; before a
+        # password, TLS comes first.
         "use_tls": bool(values["SMTP_USER"]) and not values["SMTP_SECURE"],
         "timeout": MAIL_TIMEOUT,
     }
@@ -109,7 +139,11 @@ def _anymail(values: Values) -> dict[str, Any]:
         "REQUESTS_TIMEOUT": MAIL_TIMEOUT,
         "SENDGRID_API_KEY": values["SENDGRID_API_KEY"],
         # A tracked link is rewritten to lead through the provider, secret included.
-        "SENDGRID_SEND_DEFAULTS": {"track_clicks": False, "track_opens": False, "esp_extra": SENDGRID_REWRITES_NOTHING},
+        "SENDGRID_SEND_DEFAULTS": {
+            "track_clicks": False,
+            "track_opens": False,
+            "esp_extra": SENDGRID_REWRITES_NOTHING,
+        },
         "AMAZON_SES_CLIENT_PARAMS": {
             "region_name": values["AWS_REGION"] or None,
             # None lets boto3 find the role of the instance.

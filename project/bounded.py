@@ -15,7 +15,8 @@ Answer = TypeVar("Answer")
 class Question(Generic[Answer]):
     """Ask in a thread of its own and wait only so long.
 
-    A server that hangs keeps one thread, however often it is asked: who asks meanwhile waits for the same answer.
+    A server that hangs keeps one thread, however often it is asked: who asks meanwhile
+    waits for the same answer.
     """
 
     def __init__(self, ask: Callable[[], Answer]) -> None:
@@ -28,7 +29,9 @@ class Question(Generic[Answer]):
         with self._lock:
             if self._pending is None or self._pending.done():
                 self._pending = Future()
-                threading.Thread(target=self._run, args=(self._pending,), daemon=True).start()
+                threading.Thread(
+                    target=self._run, args=(self._pending,), daemon=True
+                ).start()
             return self._pending
 
     def answer(self, seconds: float) -> Answer:

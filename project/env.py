@@ -1,7 +1,8 @@
-"""The environment that the demo site reads: one table, and ``python -m project.env`` to check it before a start.
+"""The environment that the demo site reads: one table, and ``python -m project.env`` to
+check it before a start.
 
-Needs no settings. Each variable may also be given as the path of a file, under its name plus ``_FILE``
-(Docker and systemd secrets); an empty variable counts as absent.
+Needs no settings. Each variable may also be given as the path of a file, under its name
+plus ``_FILE`` (Docker and systemd secrets); an empty variable counts as absent.
 """
 
 from __future__ import annotations
@@ -25,46 +26,85 @@ def _by(provider: str) -> Any:
 
 
 def _with_a_mail_server(values: Values) -> bool:
-    """Only a relay on this machine, or a catcher outside production, may do without a log-in."""
+    """Only a relay on this machine, or a catcher outside production, may do without a
+    log-in.
+    """
     if values["ENVIRONMENT"] != "production" or values["EMAIL_PROVIDER"] != "smtp":
         return False
     return not values["SMTP_SECURE"] and values["SMTP_HOST"] not in LOOPBACK
 
 
 VARIABLES = (
-    Variable("ENVIRONMENT", kind.choice("development", "staging", "production"), "production", "development"),
+    Variable(
+        "ENVIRONMENT",
+        kind.choice("development", "staging", "production"),
+        "production",
+        "development",
+    ),
     Variable("PORT", kind.integer(1, 65535), "8000", 8000),
     Variable("APP_NAME", kind.text, "YourApp", "Resetkit demo"),
     Variable("API_URL", kind.site, "https://api.yourapp.com", needed=deployed),
     Variable("WEB_URL", kind.site, "https://yourapp.com", needed=deployed),
     Variable("TRUSTED_PROXIES", kind.networks, "127.0.0.1,10.0.0.0/8", []),
-    Variable("DATABASE_URL", kind.database, "postgresql://user:password@host:5432/dbname", needed=deployed),
+    Variable(
+        "DATABASE_URL",
+        kind.database,
+        "postgresql://user:password@host:5432/dbname",
+        needed=deployed,
+    ),
     Variable("DATABASE_SSL", kind.boolean, "true", None, needed=deployed),
     Variable("DATABASE_SSL_CA", kind.text, "/etc/ssl/certs/database-ca.pem"),
     Variable("DATABASE_POOL_MIN", kind.integer(0, 1000), "2", 2),
     Variable("DATABASE_POOL_MAX", kind.integer(1, 1000), "10", 10),
-    Variable("EMAIL_PROVIDER", kind.choice("console", "smtp", "ses", "sendgrid"), "smtp"),
+    Variable(
+        "EMAIL_PROVIDER", kind.choice("console", "smtp", "ses", "sendgrid"), "smtp"
+    ),
     Variable("SMTP_HOST", kind.text, "smtp.gmail.com", needed=_by("smtp")),
     Variable("SMTP_PORT", kind.integer(1, 65535), "587"),
     Variable("SMTP_SECURE", kind.boolean, "false", False),
-    Variable("SMTP_USER", kind.text, "your-email@example.com", needed=_with_a_mail_server),
-    Variable("SMTP_PASSWORD", kind.text, "your-app-password", needed=_with_a_mail_server),
-    Variable("SMTP_FROM", kind.address, "noreply@yourapp.com", "noreply@localhost.localdomain", needed=deployed),
+    Variable(
+        "SMTP_USER", kind.text, "your-email@example.com", needed=_with_a_mail_server
+    ),
+    Variable(
+        "SMTP_PASSWORD", kind.text, "your-app-password", needed=_with_a_mail_server
+    ),
+    Variable(
+        "SMTP_FROM",
+        kind.address,
+        "noreply@yourapp.com",
+        "noreply@localhost.localdomain",
+        needed=deployed,
+    ),
     Variable("SMTP_FROM_NAME", kind.text, "YourApp Team"),
     Variable("SENDGRID_API_KEY", kind.text, "SG.your-api-key", needed=_by("sendgrid")),
     Variable("SENDGRID_API_URL", kind.endpoint, "https://api.eu.sendgrid.com/v3/"),
     Variable("AWS_REGION", kind.text, "eu-central-1", needed=_by("ses")),
     Variable("AWS_ACCESS_KEY_ID", kind.text, "your-access-key-id"),
     Variable("AWS_SECRET_ACCESS_KEY", kind.text, "your-secret-access-key"),
-    Variable("AWS_ENDPOINT_URL", kind.endpoint, "https://email.eu-central-1.amazonaws.com"),
+    Variable(
+        "AWS_ENDPOINT_URL", kind.endpoint, "https://email.eu-central-1.amazonaws.com"
+    ),
     Variable("REDIS_URL", kind.redis, "redis://localhost:6379", needed=deployed),
     Variable("REDIS_PASSWORD", kind.text, "your-redis-password"),
     Variable("REDIS_DB", kind.integer(0, 1000), "0", None),
-    Variable("SESSION_SECRET", kind.secret(32), "$(openssl rand -hex 32)", DEVELOPMENT_SECRET, needed=deployed),
-    Variable("SESSION_SECRET_FALLBACKS", kind.listing, "the-secret-before-this-one", []),
+    Variable(
+        "SESSION_SECRET",
+        kind.secret(32),
+        "$(openssl rand -hex 32)",
+        DEVELOPMENT_SECRET,
+        needed=deployed,
+    ),
+    Variable(
+        "SESSION_SECRET_FALLBACKS", kind.listing, "the-secret-before-this-one", []
+    ),
     Variable("METRICS_TOKEN", kind.secret(16), "$(openssl rand -hex 16)"),
     Variable("PROMETHEUS_MULTIPROC_DIR", kind.text, "/run/yourapp/metrics"),
-    Variable("LOG_LEVEL", kind.choice("error", "warn", "warning", "info", "debug"), "info", "info"),
+    Variable(
+        "LOG_LEVEL",
+        kind.choice("error", "warn", "warning", "info", "debug"),
+        "info",
+        "info",
+    ),
     Variable("LOG_FORMAT", kind.choice("json", "pretty"), "json"),
     Variable("FEATURE_PASSWORD_RESET", kind.boolean, "true", True),
 )
@@ -73,13 +113,16 @@ BY_NAME = {variable.name: variable for variable in VARIABLES}
 
 @dataclass(frozen=True)
 class Problem:
-    """Something to put right: which variable, what is wrong with it, and how a right one looks."""
+    """Something to put right: which variable, what is wrong with it, and how a right
+    one looks.
+    """
 
     name: str
     fault: str
 
     def __str__(self) -> str:
-        return f"{self.name}: {self.fault}. Example: {self.name}={BY_NAME[self.name].example}"
+        example = BY_NAME[self.name].example
+        return f"{self.name}: {self.fault}. Example: {self.name}={example}"
 
 
 @dataclass
@@ -116,10 +159,17 @@ def _read(variable: Variable, source: Mapping[str, str], result: Environment) ->
     """Store the value of a variable, or its default; tell whether a text was given."""
     raw, value = "", variable.default
     try:
-        raw = environ.FileAwareMapping(source, cache=False).get(variable.name, "").strip()
+        raw = (
+            environ.FileAwareMapping(source, cache=False).get(variable.name, "").strip()
+        )
         value = variable.parse(raw) if raw else value
     except (OSError, UnicodeError):
-        result.add(Problem(variable.name, f"cannot be read from the file that {variable.name}_FILE names"))
+        result.add(
+            Problem(
+                variable.name,
+                f"cannot be read from the file that {variable.name}_FILE names",
+            )
+        )
     except ValueError as error:
         result.add(Problem(variable.name, str(error)))
     result.values[variable.name] = value
@@ -131,18 +181,25 @@ def _fill_in(values: dict[str, Any], given: Mapping[str, bool]) -> None:
     local = f"http://127.0.0.1:{values['PORT']}"
     values["WEB_URL"] = values["WEB_URL"] or local
     values["API_URL"] = values["API_URL"] or values["WEB_URL"]
-    values["DATABASE_URL"] = values["DATABASE_URL"] or kind.database("sqlite:///db.sqlite3")
-    # Whoever names a mail server wants it used; with nothing named, mail goes to the console.
+    values["DATABASE_URL"] = values["DATABASE_URL"] or kind.database(
+        "sqlite:///db.sqlite3"
+    )
+    # Whoever names a mail server wants it used; with nothing named, mail goes to the
+    # console.
     values["EMAIL_PROVIDER"] = values["EMAIL_PROVIDER"] or (
         "smtp" if deployed(values) or values["SMTP_HOST"] else "console"
     )
     values["SMTP_PORT"] = values["SMTP_PORT"] or (465 if values["SMTP_SECURE"] else 587)
     values["SMTP_FROM_NAME"] = values["SMTP_FROM_NAME"] or values["APP_NAME"]
-    values["LOG_FORMAT"] = values["LOG_FORMAT"] or ("json" if deployed(values) else "pretty")
+    values["LOG_FORMAT"] = values["LOG_FORMAT"] or (
+        "json" if deployed(values) else "pretty"
+    )
 
 
 def main(arguments: list[str]) -> int:
-    """Check the environment, plus the variables of a file if one is named, and print every problem."""
+    """Check the environment, plus the variables of a file if one is named, and print
+    every problem.
+    """
     for path in arguments:
         if not Path(path).is_file():
             print(f"{path}: no such file", file=sys.stderr)
@@ -152,7 +209,10 @@ def main(arguments: list[str]) -> int:
     for remark in result.remarks:
         print(f"Remark: {remark}", file=sys.stderr)
     if not result.problems:
-        print(f"The environment is complete ({result.values['ENVIRONMENT']}, {len(VARIABLES)} variables checked).")
+        print(
+            f"The environment is complete ({result.values['ENVIRONMENT']}, "
+            f"{len(VARIABLES)} variables checked)."
+        )
         return 0
     print(f"The environment has {len(result.problems)} problem(s):", file=sys.stderr)
     for problem in result.problems:

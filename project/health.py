@@ -51,12 +51,14 @@ def live(request: HttpRequest) -> JsonResponse:
 def ready(request: HttpRequest) -> JsonResponse:
     """Say whether database and cache answer: 200, or 503.
 
-    The backlog is for callers with the metrics token and never a status: a dead mail server must not take the site
-    out of the balancer.
+    The backlog is for callers with the metrics token and never a status: a dead mail
+    server must not take the site out of the balancer.
     """
     deadline = monotonic() + PATIENCE
     questions = {name: question.start() for name, question in DEPENDENCIES.items()}
-    found = {name: _outcome(name, question, deadline) for name, question in questions.items()}
+    found = {
+        name: _outcome(name, question, deadline) for name, question in questions.items()
+    }
     well = set(found.values()) == {"ok"}
     body: dict[str, Any] = {"status": "ok" if well else "unavailable", **found}
     if carries_token(request):
@@ -68,7 +70,9 @@ def _outcome(name: str, question: Future[None], deadline: float) -> str:
     try:
         question.result(max(deadline - monotonic(), 0))
     except Exception as error:  # whatever it is, this process cannot serve
-        logger.warning("Not ready: no answer from the %s (%s)", name, type(error).__name__)
+        logger.warning(
+            "Not ready: no answer from the %s (%s)", name, type(error).__name__
+        )
         return "down"
     return "ok"
 

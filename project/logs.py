@@ -1,4 +1,6 @@
-"""How the site writes its log: one line for each event, as JSON or for people, and never a reset token."""
+"""How the site writes its log: one line for each event, as JSON or for people, and
+never a reset token.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +14,15 @@ from pythonjsonlogger.json import JsonFormatter
 
 from .requestid import request_id
 
-LEVELS = {"error": "ERROR", "warn": "WARNING", "warning": "WARNING", "info": "INFO", "debug": "DEBUG"}
-#: What Django adds for its error mails: the whole request, whose text shows the query string.
+LEVELS = {
+    "error": "ERROR",
+    "warn": "WARNING",
+    "warning": "WARNING",
+    "info": "INFO",
+    "debug": "DEBUG",
+}
+#: What Django adds for its error mails: the whole request, whose text shows the query
+#: string.
 OBJECTS = frozenset({"request", "taskName", "server_time"})
 
 
@@ -38,25 +47,41 @@ class Json(JsonFormatter):
             json_ensure_ascii=False,
         )
 
-    def add_fields(self, log_data: dict[str, Any], record: logging.LogRecord, message_dict: dict[str, Any]) -> None:
+    def add_fields(
+        self,
+        log_data: dict[str, Any],
+        record: logging.LogRecord,
+        message_dict: dict[str, Any],
+    ) -> None:
         log_data["time"] = _moment(record)
         super().add_fields(log_data, record, message_dict)
 
 
 class Pretty(logging.Formatter):
-    """One line for people: time, level, logger, message, fields; a traceback follows, indented."""
+    """One line for people: time, level, logger, message, fields; a traceback follows,
+    indented.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
         known = {*RESERVED_ATTRS, *OBJECTS}
-        fields = "".join(f" {name}={_plain(value)}" for name, value in vars(record).items() if name not in known)
-        line = f"{_moment(record)} {record.levelname:7} {record.name}: {_escaped(record.getMessage())}{fields}"
+        fields = "".join(
+            f" {name}={_plain(value)}"
+            for name, value in vars(record).items()
+            if name not in known
+        )
+        text = _escaped(record.getMessage()) + fields
+        line = f"{_moment(record)} {record.levelname:7} {record.name}: {text}"
         if record.exc_info:
-            line += "\n    " + self.formatException(record.exc_info).replace("\n", "\n    ")
+            line += "\n    " + self.formatException(record.exc_info).replace(
+                "\n", "\n    "
+            )
         return line
 
 
 def config(style: str, level: str) -> dict[str, Any]:
-    """Return ``LOGGING`` for one style (json or pretty) and one level (error, warn, info or debug)."""
+    """Return ``LOGGING`` for one style (json or pretty) and one level (error, warn,
+    info or debug).
+    """
     console = {"handlers": ["console"], "propagate": False}
     return {
         "version": 1,
@@ -65,9 +90,12 @@ def config(style: str, level: str) -> dict[str, Any]:
             "tokens": {"()": "password_reset.logging.RedactResetTokens"},
             "request_id": {"()": "project.logs.AddRequestId"},
         },
-        "formatters": {"line": {"()": f"project.logs.{'Json' if style == 'json' else 'Pretty'}"}},
+        "formatters": {
+            "line": {"()": f"project.logs.{'Json' if style == 'json' else 'Pretty'}"}
+        },
         "handlers": {
-            # A filter of a handler sees the records of every logger; a filter of a logger only its own.
+            # A filter of a handler sees the records of every logger; a filter of a
+            # logger only its own.
             "console": {
                 "class": "logging.StreamHandler",
                 "formatter": "line",
@@ -77,7 +105,8 @@ def config(style: str, level: str) -> dict[str, Any]:
         },
         "root": {"handlers": ["console"], "level": LEVELS[level]},
         "loggers": {
-            # These two come with handlers of Django's own, which know nothing of tokens.
+            # These two come with handlers of Django's own, which know nothing of
+            # tokens.
             "django": {"handlers": [], "level": LEVELS[level], "propagate": True},
             "django.server": console | {"level": LEVELS[level]},
             "gunicorn.error": console | {"level": LEVELS[level]},
@@ -87,13 +116,22 @@ def config(style: str, level: str) -> dict[str, Any]:
 
 
 def _moment(record: logging.LogRecord) -> str:
-    return datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+    return datetime.fromtimestamp(record.created, UTC).isoformat(
+        timespec="milliseconds"
+    )
 
 
 def _plain(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, default=str) if not isinstance(value, int | float) else str(value)
+    return (
+        json.dumps(value, ensure_ascii=False, default=str)
+        if not isinstance(value, int | float)
+        else str(value)
+    )
 
 
 def _escaped(text: str) -> str:
     """Return a text that cannot begin a line of its own (CWE-117)."""
-    return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
+    return "".join(
+        character if character.isprintable() else repr(character)[1:-1]
+        for character in text
+    )

@@ -18,17 +18,29 @@ from password_reset.models import PasswordResetNotice, PasswordResetRequest
 from .models import User
 
 KINDS = ("reset", "changed")
-BROWSER = "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:145.0) Gecko/20100101 Firefox/145.0"
+BROWSER = (
+    "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:145.0) Gecko/20100101 Firefox/145.0"
+)
 
 
 def sample(kind: str, language: str) -> EmailMultiAlternatives:
-    """Write a mail of one kind to nobody; no row is made, and the link in it opens nothing."""
+    """Write a mail of one kind to nobody; no row is made, and the link in it opens
+    nothing.
+    """
     user = User(email="ada@example.com", first_name="Ada", language=language)
-    caller: dict[str, Any] = {"ip_address": "192.0.2.7", "user_agent": BROWSER, "language": language}
+    caller: dict[str, Any] = {
+        "ip_address": "192.0.2.7",
+        "user_agent": BROWSER,
+        "language": language,
+    }
     if kind == "reset":
         request = PasswordResetRequest(email=user.email, **caller)
-        return mailer.reset_message(request, user, "0" * 64, timezone.now() + conf.token_lifetime)
-    notice = PasswordResetNotice(user=user, email=user.email, sessions_deleted=2, **caller)
+        return mailer.reset_message(
+            request, user, "0" * 64, timezone.now() + conf.token_lifetime
+        )
+    notice = PasswordResetNotice(
+        user=user, email=user.email, sessions_deleted=2, **caller
+    )
     notice.created_at = timezone.now() - timedelta(minutes=1)
     return mailer.changed_message(notice)
 
@@ -40,7 +52,12 @@ class MailboxView(TemplateView):
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         mails = [
-            {"kind": kind, "code": code, "language": name, "message": sample(kind, code)}
+            {
+                "kind": kind,
+                "code": code,
+                "language": name,
+                "message": sample(kind, code),
+            }
             for code, name in settings.LANGUAGES
             for kind in KINDS
         ]
@@ -55,5 +72,7 @@ def body(request: HttpRequest, kind: str, language: str, part: str) -> HttpRespo
     if part == "text":
         return HttpResponse(message.body, content_type="text/plain; charset=utf-8")
     response = HttpResponse(str(message.alternatives[0][0]))
-    response["Content-Security-Policy"] = "default-src 'none'; style-src 'unsafe-inline'"
+    response["Content-Security-Policy"] = (
+        "default-src 'none'; style-src 'unsafe-inline'"
+    )
     return response

@@ -39,22 +39,33 @@ def exposition(request: HttpRequest) -> HttpResponse:
     if DIRECTORY in os.environ:
         registry = prometheus_client.CollectorRegistry()
         multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-    return HttpResponse(prometheus_client.generate_latest(registry), content_type=prometheus_client.CONTENT_TYPE_LATEST)
+    return HttpResponse(
+        prometheus_client.generate_latest(registry),
+        content_type=prometheus_client.CONTENT_TYPE_LATEST,
+    )
 
 
 def carries_token(request: HttpRequest) -> bool:
     """Tell whether the request carries ``METRICS_TOKEN`` as a bearer token."""
     expected = f"Bearer {settings.METRICS_TOKEN}"
-    return bool(settings.METRICS_TOKEN) and constant_time_compare(request.headers.get("Authorization", ""), expected)
+    return bool(settings.METRICS_TOKEN) and constant_time_compare(
+        request.headers.get("Authorization", ""), expected
+    )
 
 
 def comes_from_this_machine(request: HttpRequest) -> bool:
-    """Tell whether the peer is a process on this machine that speaks for itself, not a proxy for somebody else."""
-    return request.META.get("REMOTE_ADDR") in LOOPBACK and not any(name in request.META for name in FORWARDED)
+    """Tell whether the peer is a process on this machine that speaks for itself, not a
+    proxy for somebody else.
+    """
+    return request.META.get("REMOTE_ADDR") in LOOPBACK and not any(
+        name in request.META for name in FORWARDED
+    )
 
 
 def measure_backlog() -> None:
-    """Set the gauges of the outbox; where the database does not answer, they keep what they showed last."""
+    """Set the gauges of the outbox; where the database does not answer, they keep what
+    they showed last.
+    """
     try:
         waiting = ask_backlog.answer(PATIENCE)
     except (DatabaseError, NoAnswer):

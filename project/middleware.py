@@ -14,7 +14,8 @@ type_get_response = Callable[[HttpRequest], HttpResponse]
 
 PROBES = frozenset({"/health", "/health/live", "/metrics"})
 CONTENT_SECURITY_POLICY = (
-    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; font-src 'self'; "
+    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; "
+    "font-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 
@@ -37,7 +38,9 @@ class RequestIdMiddleware:
 
 
 class ProbeMiddleware:
-    """Answer probes before anything that asks for a host name or for HTTPS: they come by address, on the inner port."""
+    """Answer probes before anything that asks for a host name or for HTTPS: they come
+    by address, on the inner port.
+    """
 
     def __init__(self, get_response: type_get_response) -> None:
         self.get_response = get_response
@@ -49,13 +52,17 @@ class ProbeMiddleware:
 
 
 class ContentSecurityPolicyMiddleware:
-    """Let pages load nothing from elsewhere; a page with a policy of its own keeps it."""
+    """Let pages load nothing from elsewhere; a page's own policy stays."""
 
     def __init__(self, get_response: type_get_response) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         response = self.get_response(request)
-        if not (settings.DEBUG and response.status_code >= 400):  # Django's debug pages bring their own styles
-            response.headers.setdefault("Content-Security-Policy", CONTENT_SECURITY_POLICY)
+        if not (
+            settings.DEBUG and response.status_code >= 400
+        ):  # Django's debug pages bring their own styles
+            response.headers.setdefault(
+                "Content-Security-Policy", CONTENT_SECURITY_POLICY
+            )
         return response

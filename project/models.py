@@ -15,7 +15,7 @@ from .managers import UserManager
 
 
 def languages() -> list[tuple[str, str]]:
-    """Return the site's languages; a callable, so that adding one needs no migration."""
+    """Return the site's languages; callable, so that a new one needs no migration."""
     return [(code, str(name)) for code, name in settings.LANGUAGES]
 
 
@@ -25,7 +25,9 @@ class User(AbstractBaseUser, PermissionsMixin):
     email = models.EmailField(_("email address"), unique=True)
     first_name = models.CharField(_("first name"), max_length=60, blank=True)
     last_name = models.CharField(_("last name"), max_length=60, blank=True)
-    language = models.CharField(_("language"), max_length=10, choices=languages, blank=True)
+    language = models.CharField(
+        _("language"), max_length=10, choices=languages, blank=True
+    )
     is_staff = models.BooleanField(_("staff status"), default=False)
     is_active = models.BooleanField(_("active"), default=True)
     date_joined = models.DateTimeField(_("date joined"), default=timezone.now)
@@ -40,7 +42,8 @@ class User(AbstractBaseUser, PermissionsMixin):
         db_table = "users"
         verbose_name = _("user")
         verbose_name_plural = _("users")
-        # Look-ups by address ignore case, which PostgreSQL answers from this index only.
+        # Look-ups by address ignore case, which PostgreSQL answers from this index
+        # only.
         indexes = [models.Index(Upper("email"), name="users_upper_email")]
 
     def __str__(self) -> str:

@@ -8,7 +8,8 @@ from contextvars import ContextVar
 
 #: The id of the request that is being answered; empty elsewhere.
 request_id: ContextVar[str] = ContextVar("request_id", default="")
-#: What is taken from a proxy: too short for a reset token, and nothing that could forge a log line.
+#: What is taken from a proxy: too short for a reset token, and nothing that could forge
+#: a log line.
 SHAPE = re.compile(r"[A-Za-z0-9._-]{8,48}")
 
 

@@ -29,10 +29,23 @@ def contradictions(values: Values, given: Mapping[str, bool]) -> Iterator[type_f
     if values["DATABASE_SSL_CA"] and not Path(values["DATABASE_SSL_CA"]).is_file():
         yield "DATABASE_SSL_CA", "must be the path of a file that can be read here"
     if bool(values["SMTP_USER"]) != bool(values["SMTP_PASSWORD"]):
-        yield "SMTP_PASSWORD" if values["SMTP_USER"] else "SMTP_USER", "is missing: the two go together"
+        yield (
+            "SMTP_PASSWORD" if values["SMTP_USER"] else "SMTP_USER",
+            "is missing: the two go together",
+        )
     if given["AWS_ACCESS_KEY_ID"] != given["AWS_SECRET_ACCESS_KEY"]:
-        missing = "AWS_SECRET_ACCESS_KEY" if given["AWS_ACCESS_KEY_ID"] else "AWS_ACCESS_KEY_ID"
-        yield missing, "is missing: the two go together, or neither is given and the instance's role is used"
+        missing = (
+            "AWS_SECRET_ACCESS_KEY"
+            if given["AWS_ACCESS_KEY_ID"]
+            else "AWS_ACCESS_KEY_ID"
+        )
+        yield (
+            missing,
+            (
+                "is missing: the two go together, or neither is given and the "
+                "instance's role is used"
+            ),
+        )
     yield from _about_redis(values, given)
     if deployed(values):
         yield from _in_the_open(values)
@@ -41,7 +54,11 @@ def contradictions(values: Values, given: Mapping[str, bool]) -> Iterator[type_f
 
 def _about_redis(values: Values, given: Mapping[str, bool]) -> Iterator[type_fault]:
     parts = urlsplit(values["REDIS_URL"])
-    if given["REDIS_DB"] and parts.scheme != "unix" and parts.path.strip("/") not in {"", str(values["REDIS_DB"])}:
+    if (
+        given["REDIS_DB"]
+        and parts.scheme != "unix"
+        and parts.path.strip("/") not in {"", str(values["REDIS_DB"])}
+    ):
         yield "REDIS_DB", "names another database than REDIS_URL does"
     if given["REDIS_PASSWORD"] and parts.password:
         yield "REDIS_PASSWORD", "stands in REDIS_URL too: keep one of them"
@@ -52,15 +69,27 @@ def _in_the_open(values: Values) -> Iterator[type_fault]:
         if not values[name].startswith("https://"):
             yield name, "must begin with https:// where strangers reach the site"
     if values["DATABASE_URL"]["ENGINE"] != POSTGRESQL:
-        yield "DATABASE_URL", "must be a PostgreSQL database where strangers reach the site"
+        yield (
+            "DATABASE_URL",
+            "must be a PostgreSQL database where strangers reach the site",
+        )
     if values["EMAIL_PROVIDER"] == "console":
-        yield "EMAIL_PROVIDER", "must send mail: the console shows links to whoever reads the log"
+        yield (
+            "EMAIL_PROVIDER",
+            "must send mail: the console shows links to whoever reads the log",
+        )
 
 
 def _placeholders(values: Values) -> Iterator[type_fault]:
     if one_of(values["DATABASE_URL"].get("PASSWORD", ""), PLACEHOLDERS):
         yield "DATABASE_URL", "has a placeholder for a password"
-    for name in ("SESSION_SECRET", "METRICS_TOKEN", "REDIS_PASSWORD", "SMTP_PASSWORD", "SENDGRID_API_KEY"):
+    for name in (
+        "SESSION_SECRET",
+        "METRICS_TOKEN",
+        "REDIS_PASSWORD",
+        "SMTP_PASSWORD",
+        "SENDGRID_API_KEY",
+    ):
         if one_of(values[name], PLACEHOLDERS):
             yield name, "is a placeholder, not a secret"
 
@@ -70,8 +99,14 @@ def remarks(values: Values) -> Iterator[str]:
     if not deployed(values):
         return
     if values["DATABASE_SSL"] is False:
-        yield "DATABASE_SSL=false: passwords cross the network in clear unless the database is on this machine."
+        yield (
+            "DATABASE_SSL=false: passwords cross the network in clear unless the "
+            "database is on this machine."
+        )
     if not values["TRUSTED_PROXIES"]:
-        yield "TRUSTED_PROXIES is empty: behind a proxy all visitors would share one limit of requests."
+        yield (
+            "TRUSTED_PROXIES is empty: behind a proxy all visitors would share one "
+            "limit of requests."
+        )
     if not values["METRICS_TOKEN"]:
         yield "METRICS_TOKEN is empty: /metrics answers on this machine only."

@@ -1,10 +1,12 @@
 """Prometheus counters that are right across processes, in whatever container they run.
 
-In multi-process mode each process writes its counters into files of its own, and the page adds the files up.
-prometheus_client names them by process id, which two containers can share and which grows without end where short
-commands come and go. So a process takes the lowest number that nobody holds, by locking a file: the kernel keeps two
-processes, in whatever container, from holding the same, and frees it however the process ends. Who takes a number
-goes on counting where its last holder stopped, so no count is lost and the files do not multiply.
+In multi-process mode each process writes its counters into files of its own, and the
+page adds the files up. prometheus_client names them by process id, which two containers
+can share and which grows without end where short commands come and go. So a process
+takes the lowest number that nobody holds, by locking a file: the kernel keeps two
+processes, in whatever container, from holding the same, and frees it however the
+process ends. Who takes a number goes on counting where its last holder stopped, so no
+count is lost and the files do not multiply.
 """
 
 from __future__ import annotations
@@ -60,7 +62,9 @@ class Seat:
 
 
 def share_between_processes(values: Values) -> None:
-    """Count in files that all processes of this site share; to be called before the first metric is made."""
+    """Count in files that all processes of this site share; to be called before the
+    first metric is made.
+    """
     path = values[DIRECTORY] or _shared_directory(values)
     if path is None:
         return
@@ -71,15 +75,25 @@ def share_between_processes(values: Values) -> None:
 
 
 def _shared_directory(values: Values) -> Path | None:
-    """Return the default directory: the same for all processes with one secret and one database, and theirs alone."""
+    """Return the default directory: the same for all processes with one secret and one
+    database, and theirs alone.
+    """
     database = repr(sorted(values["DATABASE_URL"].items())).encode()
-    site = hmac.new(values["SESSION_SECRET"].encode(), database, hashlib.sha256).hexdigest()[:16]
-    directory = Path(tempfile.gettempdir(), f"password-reset-metrics-{os.geteuid()}-{site}")
+    site = hmac.new(
+        values["SESSION_SECRET"].encode(), database, hashlib.sha256
+    ).hexdigest()[:16]
+    directory = Path(
+        tempfile.gettempdir(), f"password-reset-metrics-{os.geteuid()}-{site}"
+    )
     try:
         directory.mkdir(mode=0o700, exist_ok=True)
         found = directory.lstat()
     except OSError:
         return None
     # Anybody may create names in /tmp: what is not ours alone is not used.
-    ours = stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid() and not found.st_mode & 0o077
+    ours = (
+        stat.S_ISDIR(found.st_mode)
+        and found.st_uid == os.geteuid()
+        and not found.st_mode & 0o077
+    )
     return directory if ours else None

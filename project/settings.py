@@ -1,4 +1,6 @@
-"""Settings of the demo site; what differs from place to place comes from the environment (``project/env.py``)."""
+"""Settings of the demo site; what differs from place to place comes from the
+environment (``project/env.py``).
+"""
 
 from __future__ import annotations
 
@@ -20,17 +22,22 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 
 environment = env.read()
 if environment.problems:
-    raise ImproperlyConfigured("\n".join(["The environment has problems:", *map(str, environment.problems)]))
+    raise ImproperlyConfigured(
+        "\n".join(["The environment has problems:", *map(str, environment.problems)])
+    )
 values = environment.values
 deployed = is_deployed(values)
-# Before any app is imported: a metric belongs to its process from the moment it is made.
+# Before any app is imported: a metric belongs to its process from the moment it is
+# made.
 seats.share_between_processes(values)
 
 ENVIRONMENT = values["ENVIRONMENT"]
 DEBUG = not deployed
 SECRET_KEY = values["SESSION_SECRET"]
 SECRET_KEY_FALLBACKS = values["SESSION_SECRET_FALLBACKS"]
-ALLOWED_HOSTS = sorted({urlsplit(values[name]).hostname or "" for name in ("API_URL", "WEB_URL")})
+ALLOWED_HOSTS = sorted(
+    {urlsplit(values[name]).hostname or "" for name in ("API_URL", "WEB_URL")}
+)
 if not deployed:
     ALLOWED_HOSTS += ["localhost", ".localhost", "127.0.0.1", "[::1]"]
 ROOT_URLCONF = "project.urls"
@@ -85,26 +92,30 @@ TEMPLATES = [
 DATABASES = {"default": database(values, BASE_DIR)}
 CACHES = {"default": cache(values)}
 RATELIMIT_USE_CACHE = "default"
-# The queue lives in the database, so with PostgreSQL a worker (`manage.py db_worker`) sends the mails; a development
-# SQLite has no worker, and there the request sends its own.
+# The queue lives in the database, so with PostgreSQL a worker (`manage.py db_worker`)
+# sends the mails; a development SQLite has no worker, and there the request sends its
+# own.
 QUEUED = DATABASES["default"]["ENGINE"] == POSTGRESQL
+_TASKS = "django.tasks" if django.VERSION >= (6, 0) else "django_tasks"
+_IMMEDIATE = f"{_TASKS}.backends.immediate.ImmediateBackend"
 TASKS = {
     "default": {
-        "BACKEND": "django_tasks_db.DatabaseBackend"
-        if QUEUED
-        else f"{'django.tasks' if django.VERSION >= (6, 0) else 'django_tasks'}.backends.immediate.ImmediateBackend"
+        "BACKEND": "django_tasks_db.DatabaseBackend" if QUEUED else _IMMEDIATE,
     }
 }
 EMAIL_PROVIDER = values["EMAIL_PROVIDER"]
 globals().update(mail(values))
-DEFAULT_FROM_EMAIL = SERVER_EMAIL = formataddr((values["SMTP_FROM_NAME"], values["SMTP_FROM"]))
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = formataddr(
+    (values["SMTP_FROM_NAME"], values["SMTP_FROM"])
+)
 LOGGING = logs.config(values["LOG_FORMAT"], values["LOG_LEVEL"])
 DEFAULT_EXCEPTION_REPORTER = "password_reset.reporting.RedactingReporter"
 
 # Who may do what.
 LOGIN_URL, LOGIN_REDIRECT_URL, LOGOUT_REDIRECT_URL = "login", "account", "home"
-# NIST SP 800-63B-4, 3.1.1.2: 15 characters where the password is all that guards an account, as it is here. On one's
-# own machine Django's 8 do, for passwords that are typed to try the flow out.
+# NIST SP 800-63B-4, 3.1.1.2: 15 characters where the password is all that guards an
+# account, as it is here. On one's own machine Django's 8 do, for passwords that are
+# typed to try the flow out.
 PASSWORD_MIN_LENGTH = 15 if deployed else 8
 _VALIDATION = "django.contrib.auth.password_validation."
 AUTH_PASSWORD_VALIDATORS: list[dict[str, Any]] = [
@@ -112,7 +123,10 @@ AUTH_PASSWORD_VALIDATORS: list[dict[str, Any]] = [
         "NAME": _VALIDATION + "UserAttributeSimilarityValidator",
         "OPTIONS": {"user_attributes": ["email", "first_name", "last_name"]},
     },
-    {"NAME": _VALIDATION + "MinimumLengthValidator", "OPTIONS": {"min_length": PASSWORD_MIN_LENGTH}},
+    {
+        "NAME": _VALIDATION + "MinimumLengthValidator",
+        "OPTIONS": {"min_length": PASSWORD_MIN_LENGTH},
+    },
     {"NAME": _VALIDATION + "CommonPasswordValidator"},
     {"NAME": _VALIDATION + "NumericPasswordValidator"},
 ]
@@ -121,10 +135,14 @@ AUTH_PASSWORD_VALIDATORS: list[dict[str, Any]] = [
 SECURE_SSL_REDIRECT = SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = deployed
 SECURE_HSTS_SECONDS = 365 * 24 * 60 * 60 if deployed else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = deployed
-# Browsers' preload lists bind every other site of the domain, and for years: its owner's decision, not ours.
+# Browsers' preload lists bind every other site of the domain, and for years: its
+# owner's decision, not ours.
 SILENCED_SYSTEM_CHECKS = ["security.W021"]
-# A header that anybody can send, so believed only where a proxy stands in front and overwrites it.
-SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if values["TRUSTED_PROXIES"] else None
+# A header that anybody can send, so believed only where a proxy stands in front and
+# overwrites it.
+SECURE_PROXY_SSL_HEADER = (
+    ("HTTP_X_FORWARDED_PROTO", "https") if values["TRUSTED_PROXIES"] else None
+)
 CSRF_TRUSTED_ORIGINS = sorted({values["WEB_URL"], values["API_URL"]})
 
 # The forgotten password.
@@ -157,6 +175,10 @@ STATICFILES_DIRS = [BASE_DIR / "static"]
 _STATIC = "django.contrib.staticfiles.storage."
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-    # Names with a digest of the content may be cached for ever; they need `collectstatic`, so only where sites run.
-    "staticfiles": {"BACKEND": _STATIC + ("ManifestStaticFilesStorage" if deployed else "StaticFilesStorage")},
+    # Names with a digest of the content may be cached for ever; they need
+    # `collectstatic`, so only where sites run.
+    "staticfiles": {
+        "BACKEND": _STATIC
+        + ("ManifestStaticFilesStorage" if deployed else "StaticFilesStorage")
+    },
 }

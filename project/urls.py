@@ -14,7 +14,11 @@ from .views import AccountView, HomeView, SignInView
 development = (
     [
         path("mails", mailbox.MailboxView.as_view(), name="mailbox"),
-        path("mails/<str:kind>/<str:language>.<str:part>", mailbox.body, name="mailbox_body"),
+        path(
+            "mails/<str:kind>/<str:language>.<str:part>",
+            mailbox.body,
+            name="mailbox_body",
+        ),
     ]
     if settings.ENVIRONMENT == "development"
     else []
@@ -27,8 +31,13 @@ urlpatterns = [
     path("logout", LogoutView.as_view(), name="logout"),
     path("account", AccountView.as_view(), name="account"),
     path("admin/", admin.site.urls),
-    # https://w3c.github.io/webappsec-change-password-url/: where password managers send people.
-    path(".well-known/change-password", RedirectView.as_view(pattern_name="password_reset"), name="change_password"),
+    # https://w3c.github.io/webappsec-change-password-url/: where password managers send
+    # people.
+    path(
+        ".well-known/change-password",
+        RedirectView.as_view(pattern_name="password_reset"),
+        name="change_password",
+    ),
     path("health", health.ready, name="health"),
     path("health/live", health.live, name="health_live"),
     path("metrics", metrics.exposition, name="metrics"),

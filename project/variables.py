@@ -1,4 +1,5 @@
-"""Kinds of environment variables: each turns the text of one into a value or says what is wrong with it.
+"""Kinds of environment variables: each turns the text of one into a value or says what
+is wrong with it.
 
 No message repeats the text it complains about, for that may be a secret.
 """
@@ -68,7 +69,10 @@ def integer(minimum: int, maximum: int) -> Parser:
     """Accept a whole number between two bounds."""
 
     def parse(value: str) -> int:
-        if not re.fullmatch(r"[0-9]{1,9}", value) or not minimum <= int(value) <= maximum:
+        if (
+            not re.fullmatch(r"[0-9]{1,9}", value)
+            or not minimum <= int(value) <= maximum
+        ):
             raise ValueError(f"must be a whole number from {minimum} to {maximum}")
         return int(value)
 
@@ -78,7 +82,9 @@ def integer(minimum: int, maximum: int) -> Parser:
 def site(value: str) -> str:
     """Accept the scheme and host of a site."""
     if not re.fullmatch(r"https?://[^\s/?#@\\]+/?", value) or not _host(value):
-        raise ValueError("must be http(s)://host or http(s)://host:port, without a path")
+        raise ValueError(
+            "must be http(s)://host or http(s)://host:port, without a path"
+        )
     return value.rstrip("/")
 
 
@@ -91,16 +97,25 @@ def endpoint(value: str) -> str:
 
 def redis(value: str) -> str:
     """Accept the address of a Redis server."""
-    if not re.match(r"(rediss?|unix)://", value) or (not value.startswith("unix") and not _host(value)):
-        raise ValueError("must be redis://host:port, rediss://host:port (TLS) or unix:///path")
-    if not re.fullmatch(r"/?[0-9]*", urlsplit(value).path) and not value.startswith("unix"):
+    if not re.match(r"(rediss?|unix)://", value) or (
+        not value.startswith("unix") and not _host(value)
+    ):
+        raise ValueError(
+            "must be redis://host:port, rediss://host:port (TLS) or unix:///path"
+        )
+    if not re.fullmatch(r"/?[0-9]*", urlsplit(value).path) and not value.startswith(
+        "unix"
+    ):
         raise ValueError("must end with the number of a database, or with none")
     return value
 
 
 def database(value: str) -> dict[str, Any]:
     """Accept the address of a PostgreSQL or SQLite database, as Django's dictionary."""
-    wrong = ValueError("must be postgresql://user:password@host:5432/name, special characters percent-encoded")
+    wrong = ValueError(
+        "must be postgresql://user:password@host:5432/name, special characters "
+        "percent-encoded"
+    )
     if not re.match(r"(postgres(ql)?|sqlite)://", value):
         raise wrong
     try:
@@ -128,7 +143,9 @@ def networks(value: str) -> list[str]:
         try:
             entry == "unix" or ip_network(entry)
         except ValueError:
-            raise ValueError("must be networks such as 10.0.0.0/8, or unix, with commas between them") from None
+            raise ValueError(
+                "must be networks such as 10.0.0.0/8, or unix, with commas between them"
+            ) from None
     return entries
 
 
@@ -141,8 +158,15 @@ def secret(length: int) -> Parser:
     """Accept a text that nobody guesses: long, and not one key held down."""
 
     def parse(value: str) -> str:
-        if len(value) < length or len(set(value)) < 5 or not value.isascii() or re.search(r"\s", value):
-            raise ValueError(f"must be at least {length} random characters (ASCII, no spaces)")
+        if (
+            len(value) < length
+            or len(set(value)) < 5
+            or not value.isascii()
+            or re.search(r"\s", value)
+        ):
+            raise ValueError(
+                f"must be at least {length} random characters (ASCII, no spaces)"
+            )
         return value
 
     return parse

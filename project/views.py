@@ -38,7 +38,9 @@ class AccountView(LoginRequiredMixin, TemplateView):
     template_name = "project/account.html"
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        sessions = UserSession.objects.filter(user_id=str(self.request.user.pk)).order_by("-created_at")
+        sessions = UserSession.objects.filter(
+            user_id=str(self.request.user.pk)
+        ).order_by("-created_at")
         here = self.request.session.session_key
         return super().get_context_data(
             current=sessions.filter(session_key=here).first(),

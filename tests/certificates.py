@@ -1,4 +1,6 @@
-"""A certificate authority of a test's own, with all that RFC 5280 asks for: Python 3.13 insists on it."""
+"""A certificate authority of a test's own, with all that RFC 5280 asks for: Python 3.13
+insists on it.
+"""
 
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
@@ -25,28 +27,46 @@ class Authority:
         self.key = ec.generate_private_key(ec.SECP256R1())
         self.name = named(f"Test authority {folder.name}")
         self.path = folder / "ca.pem"
-        self.path.write_bytes(self._sign(self.name, self.key, is_authority=True).public_bytes(PEM))
+        self.path.write_bytes(
+            self._sign(self.name, self.key, is_authority=True).public_bytes(PEM)
+        )
 
     def issue(self, address: str) -> Path:
         """Return a file with a key and its certificate for an IP address."""
         key = ec.generate_private_key(ec.SECP256R1())
         names = x509.SubjectAlternativeName([x509.IPAddress(ip_address(address))])
         certificate = self._sign(named(address), key, names)
-        private = key.private_bytes(PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        private = key.private_bytes(
+            PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
         path = self.folder / f"{address}.pem"
         path.write_bytes(private + certificate.public_bytes(PEM))
         return path
 
-    def _sign(self, subject: x509.Name, key: Any, *extensions: Any, is_authority: bool = False) -> x509.Certificate:
+    def _sign(
+        self, subject: x509.Name, key: Any, *extensions: Any, is_authority: bool = False
+    ) -> x509.Certificate:
         now = datetime.now(UTC)
         builder = (
-            x509.CertificateBuilder(self.name, subject, key.public_key(), x509.random_serial_number())
+            x509.CertificateBuilder(
+                self.name, subject, key.public_key(), x509.random_serial_number()
+            )
             .not_valid_before(now - timedelta(days=1))
             .not_valid_after(now + timedelta(days=1))
-            .add_extension(x509.BasicConstraints(ca=is_authority, path_length=None), critical=True)
+            .add_extension(
+                x509.BasicConstraints(ca=is_authority, path_length=None), critical=True
+            )
             .add_extension(usage(is_authority), critical=True)
-            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key()), critical=False)
+            .add_extension(
+                x509.SubjectKeyIdentifier.from_public_key(key.public_key()),
+                critical=False,
+            )
+            .add_extension(
+                x509.AuthorityKeyIdentifier.from_issuer_public_key(
+                    self.key.public_key()
+                ),
+                critical=False,
+            )
         )
         for extension in extensions:
             builder = builder.add_extension(extension, critical=False)

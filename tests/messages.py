@@ -11,7 +11,10 @@ def main() -> None:
     for source in sorted(LOCALE.glob("*/LC_MESSAGES/*.po")):
         messages = polib.pofile(str(source), check_for_duplicates=True)
         messages.save_as_mofile(str(source.with_suffix(".mo")))
-        print(f"{source.parent.parent.name}: {messages.percent_translated()} % of {len(messages)} messages")
+        print(
+            f"{source.parent.parent.name}: {messages.percent_translated()} % of "
+            f"{len(messages)} messages"
+        )
 
 
 if __name__ == "__main__":

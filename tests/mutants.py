@@ -1,6 +1,8 @@
-"""Take each defence away and see its test turn red: `python -m tests.mutants [ROW ...]`, about ten minutes for all.
+"""Take each defence away and see its test turn red: `python -m tests.mutants [ROW
+...]`, about ten minutes for all.
 
-The patches are in mutants.toml. They are made in a copy of the tree, and all their tests are seen green there first.
+The patches are in mutants.toml. They are made in a copy of the tree, and all their
+tests are seen green there first.
 """
 
 import os
@@ -21,7 +23,14 @@ from tests.servers import start_servers
 ROOT = Path(__file__).parent.parent
 PATCHES = Path(__file__).with_suffix(".toml")
 NOT_COPIED = shutil.ignore_patterns(
-    ".git", ".venv*", ".cache", ".*_cache", "__pycache__", "node_modules", "dist", "build"
+    ".git",
+    ".venv*",
+    ".cache",
+    ".*_cache",
+    "__pycache__",
+    "node_modules",
+    "dist",
+    "build",
 )
 #: A mutant that makes a test wait for ever is as good as red.
 PATIENCE = 120
@@ -60,7 +69,12 @@ def mutants() -> list[Mutant]:
 
 
 def _mutant(entry: dict[str, Any]) -> Mutant:
-    return Mutant(entry["row"], entry["takes"], entry["test"], tuple(Edit(**edit) for edit in entry["edit"]))
+    return Mutant(
+        entry["row"],
+        entry["takes"],
+        entry["test"],
+        tuple(Edit(**edit) for edit in entry["edit"]),
+    )
 
 
 @contextmanager
@@ -89,14 +103,33 @@ def mutated(tree: Path, mutant: Mutant) -> Iterator[None]:
 
 def run(tree: Path, *tests: str) -> subprocess.CompletedProcess[str]:
     """Run tests in the tree, those of the kit included."""
-    options = ["-q", "-x", "-p", "no:randomly", "-p", "no:cacheprovider", "-m", "kit or not kit", "--tb=line"]
+    options = [
+        "-q",
+        "-x",
+        "-p",
+        "no:randomly",
+        "-p",
+        "no:cacheprovider",
+        "-m",
+        "kit or not kit",
+        "--tb=line",
+    ]
     command = [sys.executable, "-m", "pytest", *options, *tests]
     clean = os.environ | {"PYTHONDONTWRITEBYTECODE": "1"}
-    return subprocess.run(command, cwd=tree, env=clean, capture_output=True, text=True, timeout=PATIENCE * len(tests))
+    return subprocess.run(
+        command,
+        cwd=tree,
+        env=clean,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE * len(tests),
+    )
 
 
 def verdict(tree: Path, mutant: Mutant) -> str:
-    """Return ``red`` when the test notices the mutant, and otherwise what happened instead."""
+    """Return ``red`` when the test notices the mutant, and otherwise what happened
+    instead.
+    """
     if not all(edit.fits(tree) for edit in mutant.edits):
         return "stale"
     try:
@@ -135,7 +168,12 @@ def try_all(tree: Path, chosen: list[Mutant]) -> int:
 def _report(tree: Path, mutant: Mutant) -> str:
     started = time.monotonic()
     found = verdict(tree, mutant)
-    print(COLUMNS.format(found, mutant.row, f"{time.monotonic() - started:.0f} s", mutant.test), flush=True)
+    print(
+        COLUMNS.format(
+            found, mutant.row, f"{time.monotonic() - started:.0f} s", mutant.test
+        ),
+        flush=True,
+    )
     return found
 
 

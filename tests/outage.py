@@ -1,9 +1,12 @@
-"""Prove that no accepted request is lost: `python -m tests.outage [REQUESTS]`, a few minutes, needs nothing running.
+"""Prove that no accepted request is lost: `python -m tests.outage [REQUESTS]`, a few
+minutes, needs nothing running.
 
-A site, a worker and the safety net run as processes of their own on a PostgreSQL of their own, and mail to an SMTP
-server that goes down and up. The worker is killed three times and the database restarted once. Whatever ends is
-started again, as a service manager would. Only here are the lease and the pauses between attempts short: the worker
-and the net are started through this module, which reads OUTAGE_LEASE and OUTAGE_PAUSE (seconds) from its environment.
+A site, a worker and the safety net run as processes of their own on a PostgreSQL of
+their own, and mail to an SMTP server that goes down and up. The worker is killed three
+times and the database restarted once. Whatever ends is started again, as a service
+manager would. Only here are the lease and the pauses between attempts short: the worker
+and the net are started through this module, which reads OUTAGE_LEASE and OUTAGE_PAUSE
+(seconds) from its environment.
 """
 
 import os
@@ -56,7 +59,11 @@ class Drama:
 
         self.count = count
         self.started = time.monotonic()
-        self.postgres, self.smtp, self.processes = Postgres(), SmtpServer(free_port()), Processes()
+        self.postgres, self.smtp, self.processes = (
+            Postgres(),
+            SmtpServer(free_port()),
+            Processes(),
+        )
         self.accepted: list[str] = []
         self.refused = self.restarts = 0
         self.over = threading.Event()
@@ -96,7 +103,9 @@ class Drama:
         return self.processes.start("-m", "tests.outage", name, **self.environment)
 
     def visit(self) -> None:
-        """Ask for a link for every user, as a visitor does who tries again when told to."""
+        """Ask for a link for every user, as a visitor does who tries again when told
+        to.
+        """
         door = f"{self.site.url}/api/auth/request-password-reset"
         for number in range(1, self.count + 1):
             email = f"user{number}@example.com"
@@ -123,7 +132,8 @@ class Drama:
     def say(self, text: str) -> None:
         mails = len(self.smtp.deliveries)
         print(
-            f"{time.monotonic() - self.started:6.1f} s  {len(self.accepted):5} accepted {mails:5} mails   {text}",
+            f"{time.monotonic() - self.started:6.1f} s  {len(self.accepted):5} "
+            f"accepted {mails:5} mails   {text}",
             flush=True,
         )
 
@@ -149,7 +159,9 @@ class Drama:
         self.smtp.release()
 
     def kill_after_the_mail(self) -> None:
-        """Kill when the server has just taken a mail, before or while the worker writes that down."""
+        """Kill when the server has just taken a mail, before or while the worker writes
+        that down.
+        """
         self.smtp.wait_for(len(self.smtp.deliveries) + 1)
         self.workers["worker"].kill()
 
@@ -160,10 +172,16 @@ class Drama:
     def play(self) -> None:
         self.after(0.05, "mail server down", self.smtp.stop)
         self.after(0.20, "mail server up", self.smtp.start)
-        self.after(0.30, "worker killed in the middle of a mail", self.kill_during_the_mail)
+        self.after(
+            0.30, "worker killed in the middle of a mail", self.kill_during_the_mail
+        )
         self.after(0.45, "database restarted", self.restart_the_database)
         self.after(0.55, "worker killed right after a mail", self.kill_after_the_mail)
-        self.after(0.60, "mail server answers 451", lambda: self.smtp.replies.update({"*": "451 Try later"}))
+        self.after(
+            0.60,
+            "mail server answers 451",
+            lambda: self.smtp.replies.update({"*": "451 Try later"}),
+        )
         self.after(0.70, "mail server takes mail again", self.smtp.replies.clear)
         self.after(0.75, "mail server down", self.smtp.stop)
         self.after(0.90, "mail server up", self.smtp.start)
@@ -181,14 +199,20 @@ class Drama:
         """Print what became of the requests; tell whether each has its mail."""
         from password_reset.models import PasswordResetRequest  # noqa: PLC0415 - needs settings
 
-        mails = Counter(address for delivery in self.smtp.deliveries for address in delivery.recipients)
+        mails = Counter(
+            address
+            for delivery in self.smtp.deliveries
+            for address in delivery.recipients
+        )
         lost = set(self.accepted) - set(mails)
         given_up = PasswordResetRequest.objects.filter(failed_at__isnull=False).count()
         lines = {
             "accepted requests": len(self.accepted),
             "refused while the database was away (and asked again)": self.refused,
             "mails received": mails.total(),
-            "people with more than one mail": sum(count > 1 for count in mails.values()),
+            "people with more than one mail": sum(
+                count > 1 for count in mails.values()
+            ),
             "duplicates": mails.total() - len(mails),
             "restarts of a worker": self.restarts,
             "given up": given_up,

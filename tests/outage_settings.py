@@ -1,4 +1,6 @@
-"""The settings of `python -m tests.outage`: a thousand requests come from one machine, so no limit counts them."""
+"""The settings of `python -m tests.outage`: a thousand requests come from one machine,
+so no limit counts them.
+"""
 
 from tests.site_settings import *  # noqa: F403
 

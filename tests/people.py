@@ -12,12 +12,16 @@ CSRF_FIELD = re.compile(r'name="csrfmiddlewaretoken" value="([^"]+)"')
 
 
 class Person:
-    """Open pages and send forms as a browser does: cookies kept, hidden fields sent back, redirects followed."""
+    """Open pages and send forms as a browser does: cookies kept, hidden fields sent
+    back, redirects followed.
+    """
 
     def __init__(self, url: str) -> None:
         self.url = url
         self.browser = requests.Session()
-        self.browser.headers["User-Agent"] = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
+        self.browser.headers["User-Agent"] = (
+            "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
+        )
 
     def open(self, path: str) -> requests.Response:
         return self.browser.get(self.url + path, timeout=30)
@@ -26,7 +30,12 @@ class Person:
         """Open a page and send its form."""
         hidden = CSRF_FIELD.search(self.open(page).text)[1]
         data = {"csrfmiddlewaretoken": hidden, **fields}
-        return self.browser.post(self.url + page.partition("?")[0], data, headers={"Referer": self.url}, timeout=30)
+        return self.browser.post(
+            self.url + page.partition("?")[0],
+            data,
+            headers={"Referer": self.url},
+            timeout=30,
+        )
 
     def log_in(self, email: str, password: str) -> bool:
         """Log in; tell whether the account page is what comes."""
@@ -45,9 +54,19 @@ def is_account(response: requests.Response) -> bool:
 def walk_the_flow(url, smtp_server, email):
     """Ask for a link, open it, set a new password; return the link's secret."""
     person = Person(url)
-    assert person.submit("/forgot-password", email=email).url == f"{url}/forgot-password/done"
+    assert (
+        person.submit("/forgot-password", email=email).url
+        == f"{url}/forgot-password/done"
+    )
     raw = token_in(smtp_server.wait_for(1, 60)[0].text)
-    fields = {"token": raw, "new_password1": NEW_PASSWORD, "new_password2": NEW_PASSWORD}
-    assert person.submit(f"/reset-password?token={raw}", **fields).url == f"{url}/reset-password/done"
+    fields = {
+        "token": raw,
+        "new_password1": NEW_PASSWORD,
+        "new_password2": NEW_PASSWORD,
+    }
+    assert (
+        person.submit(f"/reset-password?token={raw}", **fields).url
+        == f"{url}/reset-password/done"
+    )
     smtp_server.wait_for(2, 60)  # the notice of the change
     return raw

@@ -1,4 +1,6 @@
-"""Run the demo as it runs in production: gunicorn and a worker, each a process of its own."""
+"""Run the demo as it runs in production: gunicorn and a worker, each a process of its
+own.
+"""
 
 import os
 import signal
@@ -55,8 +57,12 @@ class Process:
         return self.output.read_text(errors="replace")
 
     def wait_for_log(self, words: str) -> None:
-        """Wait until the words stand in its output; raise TimeoutError with the output otherwise."""
-        wait_until(lambda: words in self.log, lambda: f"{words!r} is not in:\n{self.log}")
+        """Wait until the words stand in its output; raise TimeoutError with the output
+        otherwise.
+        """
+        wait_until(
+            lambda: words in self.log, lambda: f"{words!r} is not in:\n{self.log}"
+        )
 
     def wait(self, seconds: float = STOP_SECONDS) -> int:
         """Wait until it ends by itself and return its exit code."""
@@ -68,7 +74,9 @@ class Process:
         return self.wait()
 
     def kill(self) -> int:
-        """End it and its children as a power cut would: nothing in them gets to run any more."""
+        """End it and its children as a power cut would: nothing in them gets to run any
+        more.
+        """
         with suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         return self.wait()
@@ -93,22 +101,30 @@ class Processes:
     def manage(self, *arguments: str, **environment: str) -> Process:
         return self.start("manage.py", *arguments, **environment)
 
-    def gunicorn(self, workers: int = 2, options: tuple[str, ...] = (), **environment: str) -> Process:
+    def gunicorn(
+        self, workers: int = 2, options: tuple[str, ...] = (), **environment: str
+    ) -> Process:
         """Start the site and wait until it answers at `process.url`."""
         port = free_port()
         bind = ["--bind", f"127.0.0.1:{port}", "--workers", str(workers)]
-        return self._serve(port, ["-m", "gunicorn", "project.wsgi", *bind, *options], environment)
+        return self._serve(
+            port, ["-m", "gunicorn", "project.wsgi", *bind, *options], environment
+        )
 
     def runserver(self, **environment: str) -> Process:
         port = free_port()
         command = ["manage.py", "runserver", "--noreload", f"127.0.0.1:{port}"]
         return self._serve(port, command, environment)
 
-    def _serve(self, port: int, command: list[str], environment: dict[str, str]) -> Process:
+    def _serve(
+        self, port: int, command: list[str], environment: dict[str, str]
+    ) -> Process:
         url = f"http://127.0.0.1:{port}"
         site = self.start(*command, **({"API_URL": url} | environment))
         site.url = url
-        wait_until(lambda: answers(port, site), lambda: f"{url} does not answer:\n{site.log}")
+        wait_until(
+            lambda: answers(port, site), lambda: f"{url} does not answer:\n{site.log}"
+        )
         return site
 
     def db_worker(self, *options: str, **environment: str) -> Process:

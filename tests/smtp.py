@@ -39,10 +39,10 @@ class Delivery:
 class SmtpServer:
     """Accept mail on 127.0.0.1.
 
-    `replies` maps a recipient to the answer it gets (`"550 No such user"`, `"451 Try later"`), `"*"` any
-    other; `delay` makes each DATA that many seconds slow; `connections` counts those accepted; between
-    `hold()` and `release()` a client that has sent its DATA waits for an answer. `stop()` refuses
-    connections until `start()`.
+    `replies` maps a recipient to the answer it gets (`"550 No such user"`, `"451 Try
+    later"`), `"*"` any other; `delay` makes each DATA that many seconds slow;
+    `connections` counts those accepted; between `hold()` and `release()` a client that
+    has sent its DATA waits for an answer. `stop()` refuses connections until `start()`.
     """
 
     def __init__(self, port: int, **smtp_options: Any) -> None:
@@ -91,7 +91,9 @@ class SmtpServer:
         """Cut every connection and refuse new ones."""
         if self._loop is None:
             return
-        asyncio.run_coroutine_threadsafe(self._hang_up(), self._loop).result(WAIT_SECONDS)
+        asyncio.run_coroutine_threadsafe(self._hang_up(), self._loop).result(
+            WAIT_SECONDS
+        )
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(WAIT_SECONDS)
         self._loop.close()
@@ -128,7 +130,12 @@ class SmtpServer:
         raise TimeoutError(f"{len(self.deliveries)} of {count} mails after {seconds} s")
 
     async def handle_RCPT(  # noqa: N802 - the name is aiosmtpd's
-        self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
+        self,
+        server: SMTP,
+        session: Session,
+        envelope: Envelope,
+        address: str,
+        options: list[str],
     ) -> str:
         reply = self.replies.get(address, self.replies.get("*"))
         if reply is None:
@@ -146,8 +153,12 @@ class SmtpServer:
         return "250 OK"
 
     def _keep(self, envelope: Envelope) -> None:
-        message = email.message_from_bytes(envelope.content, policy=email.policy.default)
+        message = email.message_from_bytes(
+            envelope.content, policy=email.policy.default
+        )
         recipients = tuple(envelope.rcpt_tos)
         with self._arrived:
-            self.deliveries.append(Delivery(envelope.mail_from or "", recipients, message))
+            self.deliveries.append(
+                Delivery(envelope.mail_from or "", recipients, message)
+            )
             self._arrived.notify_all()

@@ -20,9 +20,13 @@ committed = partial(TestCase.captureOnCommitCallbacks, execute=True)
 
 
 def staff(*permissions: str, **fields: Any) -> Client:
-    """Return a browser that a new member of staff with these permissions is logged in with."""
+    """Return a browser that a new member of staff with these permissions is logged in
+    with.
+    """
     user = UserFactory(is_staff=True, **fields)
-    user.user_permissions.set([Permission.objects.get(codename=name) for name in permissions])
+    user.user_permissions.set(
+        [Permission.objects.get(codename=name) for name in permissions]
+    )
     browser = Client()
     browser.force_login(user)
     browser.actor = user
@@ -36,7 +40,12 @@ def superuser() -> Client:
 
 def act(browser: Client, page: str, action: str, *rows: Any, **fields: str) -> Any:
     """Choose rows of a list and an action, and follow to the page that comes."""
-    data = {"action": action, "index": "0", "_selected_action": [row.pk for row in rows], **fields}
+    data = {
+        "action": action,
+        "index": "0",
+        "_selected_action": [row.pk for row in rows],
+        **fields,
+    }
     with committed():
         return browser.post(page, data, follow=True)
 

@@ -9,7 +9,16 @@ from django.utils import timezone
 
 from password_reset.models import PasswordResetRequest, PasswordResetToken, UserSession
 from tests.factories import UserFactory
-from tests.staff import NOTICES, REQUESTS, SESSIONS, TOKENS, committed, link_of, staff, superuser
+from tests.staff import (
+    NOTICES,
+    REQUESTS,
+    SESSIONS,
+    TOKENS,
+    committed,
+    link_of,
+    staff,
+    superuser,
+)
 from tests.walk import spend
 
 pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
@@ -63,7 +72,10 @@ def test_staff_without_a_permission_see_nothing(page, user):
 def test_not_even_a_superuser_adds_changes_or_deletes_a_row(page, traces):
     browser = superuser()
     row = rows_of(browser.get(page))[0]
-    answers = [browser.get(f"{page}add/"), browser.post(f"{page}{row.pk}/change/", {"email": "x@example.com"})]
+    answers = [
+        browser.get(f"{page}add/"),
+        browser.post(f"{page}{row.pk}/change/", {"email": "x@example.com"}),
+    ]
     answers += [browser.post(f"{page}{row.pk}/delete/", {"post": "yes"})]
     assert [answer.status_code for answer in answers] == [403, 403, 403]
     assert "delete_selected" not in browser.get(page).content.decode()
@@ -80,13 +92,22 @@ def test_a_user_is_deleted_with_all_their_rows(user, traces):
 def test_no_digest_fingerprint_session_key_or_secret_is_shown(page, client, traces):
     token = PasswordResetToken.objects.get()
     text = superuser().get(page).content.decode() + detail(page)
-    for hidden in (traces, token.token_hash, token.fingerprint, client.session.session_key):
+    for hidden in (
+        traces,
+        token.token_hash,
+        token.fingerprint,
+        client.session.session_key,
+    ):
         assert hidden not in text
 
 
 @pytest.mark.parametrize(
     "address",
-    [f"{SESSIONS}?session_key__startswith=", f"{TOKENS}?token_hash__startswith=", f"{TOKENS}?fingerprint__lt="],
+    [
+        f"{SESSIONS}?session_key__startswith=",
+        f"{TOKENS}?token_hash__startswith=",
+        f"{TOKENS}?fingerprint__lt=",
+    ],
 )
 def test_a_hidden_column_cannot_be_guessed_letter_by_letter(address, traces):
     assert superuser().get(f"{address}a").status_code == 400
@@ -94,7 +115,13 @@ def test_a_hidden_column_cannot_be_guessed_letter_by_letter(address, traces):
 
 @pytest.mark.parametrize("page", [REQUESTS, TOKENS, NOTICES])
 def test_a_row_is_found_by_address_beginning_or_ip(page, traces):
-    terms = ["ada@example.com", "ada@ex", "ADA@example.com", "127.0.0.1", "::ffff:127.0.0.1"]
+    terms = [
+        "ada@example.com",
+        "ada@ex",
+        "ADA@example.com",
+        "127.0.0.1",
+        "::ffff:127.0.0.1",
+    ]
     assert [len(found(page, term)) for term in terms] == [1, 1, 1, 1, 1]
 
 
@@ -107,7 +134,14 @@ def test_a_row_is_found_by_its_user(page, user, traces):
 
 @pytest.mark.parametrize("page", LISTS)
 def test_what_is_not_there_is_not_found(page, traces):
-    terms = ["bob@example.com", "da@example.com", "10.0.0.1", "%", "99999999999999999999", "ada_"]
+    terms = [
+        "bob@example.com",
+        "da@example.com",
+        "10.0.0.1",
+        "%",
+        "99999999999999999999",
+        "ada_",
+    ]
     assert [found(page, term) for term in terms] == [[]] * len(terms)
 
 
@@ -122,7 +156,10 @@ def test_requests_are_filtered_by_what_became_of_them(user):
     }
     for name, values in states.items():
         PasswordResetRequest.objects.create(email=f"{name}@example.com", **values)
-    seen = {name: {row.email.split("@")[0] for row in found(REQUESTS, "", state=name)} for name in [*states, "pending"]}
+    seen = {
+        name: {row.email.split("@")[0] for row in found(REQUESTS, "", state=name)}
+        for name in [*states, "pending"]
+    }
     assert seen["pending"] == {"due", "later"}
     assert all(seen[name] == {name} for name in ("due", "failed", "sent"))
 
@@ -132,14 +169,19 @@ def test_tokens_are_filtered_by_what_they_open(client, user, traces):
         link_of(client, user.email)
     link_of(client, user.email)
     used, expired, usable = PasswordResetToken.objects.order_by("pk")
-    seen = {name: found(TOKENS, "", state=name) for name in ("expired", "used", "usable")}
+    seen = {
+        name: found(TOKENS, "", state=name) for name in ("expired", "used", "usable")
+    }
     assert seen == {"expired": [expired], "used": [used], "usable": [usable]}
 
 
 def test_a_request_that_waits_shows_when_and_why(user):
     later = timezone.now() + timedelta(days=2)
     PasswordResetRequest.objects.create(
-        email="ada@example.com", attempts=3, next_attempt_at=later, last_error="SMTPRecipientsRefused 550"
+        email="ada@example.com",
+        attempts=3,
+        next_attempt_at=later,
+        last_error="SMTPRecipientsRefused 550",
     )
     text = superuser().get(REQUESTS).content.decode()
     assert "waiting until" in text
@@ -148,7 +190,9 @@ def test_a_request_that_waits_shows_when_and_why(user):
 
 @pytest.mark.parametrize("page", [TOKENS, NOTICES, SESSIONS])
 def test_the_rows_of_one_user_can_be_linked_to(page, user, traces):
-    assert {row.user_id for row in rows_of(superuser().get(page, {"user__exact": user.pk}))} == {user.pk}
+    assert {
+        row.user_id for row in rows_of(superuser().get(page, {"user__exact": user.pk}))
+    } == {user.pk}
 
 
 BANNER = "no worker is sending"
@@ -157,7 +201,9 @@ PAGES = ["/admin/", "/admin/password_reset/", *LISTS]
 
 def wait(minutes, **values):
     asked_at = timezone.now() - timedelta(minutes=minutes)
-    PasswordResetRequest.objects.create(email="ada@example.com", created_at=asked_at, **values)
+    PasswordResetRequest.objects.create(
+        email="ada@example.com", created_at=asked_at, **values
+    )
 
 
 def pages_that_say(words):

@@ -13,13 +13,16 @@ from django.test.utils import CaptureQueriesContext
 
 from tests.staff import NOTICES, REQUESTS, SESSIONS, TOKENS, superuser
 
-pytestmark = pytest.mark.skipif(connection.vendor != "postgresql", reason="EXPLAIN and generate_series")
+pytestmark = pytest.mark.skipif(
+    connection.vendor != "postgresql", reason="EXPLAIN and generate_series"
+)
 
 ROWS = int(os.environ.get("ADMIN_ROWS", "300000"))
-#: What the greediest step of a query may take into its hands, however many rows there are: to count 2,000 of which one
-#: in nine fits, it walks 18,000.
+#: What the greediest step of a query may take into its hands, however many rows there
+#: are: to count 2,000 of which one in nine fits, it walks 18,000.
 READ = 25_000
-#: Of a thousand requests three wait, two were given up, a hundred were sent; of a thousand links, four still work.
+#: Of a thousand requests three wait, two were given up, a hundred were sent; of a
+#: thousand links, four still work.
 FILL = """
 INSERT INTO users (email, password, first_name, last_name, language, is_staff, is_active, is_superuser, date_joined)
 SELECT 'person' || n || '@example.com', '!', '', '', '', false, true, false, now() FROM generate_series(1, {users}) n;
@@ -63,7 +66,8 @@ SEARCHES = [PERSON, "person7", "10.7.7.7", "nobody@example.com", "10.251.0.1"]
 def without_indexes(cursor):
     """Build the indexes after the rows: the same indexes, in a third of the time."""
     cursor.execute(
-        "SELECT indexname, indexdef FROM pg_indexes WHERE tablename = ANY(%s) AND indexdef LIKE 'CREATE INDEX%%'",
+        "SELECT indexname, indexdef FROM pg_indexes WHERE tablename = ANY(%s) AND "
+        "indexdef LIKE 'CREATE INDEX%%'",
         [list(TABLES)],
     )
     indexes = dict(cursor.fetchall())
@@ -78,7 +82,9 @@ def many(django_db_setup, django_db_blocker):
     """A database with very many rows, analysed as autovacuum does; emptied afterwards."""
     with django_db_blocker.unblock(), connection.cursor() as cursor:
         with without_indexes(cursor):
-            cursor.execute("SET session_replication_role = replica")  # no foreign key is looked up for each row
+            cursor.execute(
+                "SET session_replication_role = replica"
+            )  # no foreign key is looked up for each row
             cursor.execute(FILL.format(rows=ROWS, users=10_000))
             cursor.execute("SET session_replication_role = DEFAULT")
         cursor.execute(f"ANALYZE {', '.join(TABLES)}")
@@ -89,7 +95,12 @@ def many(django_db_setup, django_db_blocker):
 def addresses():
     """Return the lists, bare, filtered and searched."""
     mails = ["pending", "due", "failed", "sent"]
-    states = {REQUESTS: mails, NOTICES: mails, TOKENS: ["usable", "used", "expired"], SESSIONS: []}
+    states = {
+        REQUESTS: mails,
+        NOTICES: mails,
+        TOKENS: ["usable", "used", "expired"],
+        SESSIONS: [],
+    }
     for page, names in states.items():
         yield page
         yield f"{page}?p=40"
@@ -114,7 +125,8 @@ def rows_read(plan):
     """Return how many rows the greediest step of a plan takes into its hands."""
     thrown_away = ("Rows Removed by Filter", "Rows Removed by Index Recheck")
     return max(
-        (node["Actual Rows"] + sum(node.get(name, 0) for name in thrown_away)) * node["Actual Loops"]
+        (node["Actual Rows"] + sum(node.get(name, 0) for name in thrown_away))
+        * node["Actual Loops"]
         for node in nodes(plan)
     )
 
@@ -138,6 +150,13 @@ def test_no_list_asks_much_or_reads_the_table(many):
         for sql in queries:
             plan = plan_of(sql)
             assert rows_read(plan["Plan"]) <= READ, (address, sql, plan)
-            slowest = max(slowest, (plan["Execution Time"], address, sql, plan["Plan"]), key=lambda one: one[0])
-    print(f"{ROWS} rows; the slowest query took {slowest[0]:.1f} ms: {slowest[1]} {slowest[2]}")
+            slowest = max(
+                slowest,
+                (plan["Execution Time"], address, sql, plan["Plan"]),
+                key=lambda one: one[0],
+            )
+    print(
+        f"{ROWS} rows; the slowest query took {slowest[0]:.1f} ms: {slowest[1]} "
+        f"{slowest[2]}"
+    )
     assert any("Index" in node["Node Type"] for node in nodes(slowest[3])), slowest

@@ -40,17 +40,25 @@ def test_a_link_goes_to_the_address_on_file_and_works(client, user):
 
 def test_the_page_asks_first(user):
     response = staff(*SEND).get(page_of(user))
-    assert "A mail with a link goes to the address on file." in response.content.decode()
+    assert (
+        "A mail with a link goes to the address on file." in response.content.decode()
+    )
     assert mail.outbox == []
 
 
 def test_staff_come_back_to_the_user_s_page(user):
-    assert send(staff(*SEND), user).redirect_chain == [(f"{USERS}{user.pk}/change/", 302)]
+    assert send(staff(*SEND), user).redirect_chain == [
+        (f"{USERS}{user.pk}/change/", 302)
+    ]
 
 
 def test_no_page_of_it_shows_the_link(user):
     browser = superuser()
-    pages = [send(browser, user), browser.get(REQUESTS), browser.get(f"{USERS}{user.pk}/history/")]
+    pages = [
+        send(browser, user),
+        browser.get(REQUESTS),
+        browser.get(f"{USERS}{user.pk}/history/"),
+    ]
     raw = token_in(mail.outbox[0].body)
     assert not any(raw in page.content.decode() for page in pages)
 
@@ -63,7 +71,9 @@ def test_the_request_says_that_it_is_staff_s_and_not_where_staff_sit(user):
 
 
 @pytest.mark.parametrize(("language", "word"), [("de", "Passwort"), ("", "password")])
-def test_the_mail_is_in_the_user_s_language_or_the_site_s_and_not_in_staff_s(language, word, user):
+def test_the_mail_is_in_the_user_s_language_or_the_site_s_and_not_in_staff_s(
+    language, word, user
+):
     type(user).objects.update(language=language)
     browser = staff(*SEND)
     browser.cookies["django_language"] = "fr"
@@ -86,10 +96,15 @@ def test_a_form_from_another_site_sends_nothing(user):
     assert mail.outbox == []
 
 
-@pytest.mark.parametrize("permissions", [(), ("view_user", "change_user"), ("send_passwordresetrequest",)])
+@pytest.mark.parametrize(
+    "permissions", [(), ("view_user", "change_user"), ("send_passwordresetrequest",)]
+)
 def test_who_lacks_a_permission_neither_sends_nor_sees(permissions, user):
     browser = staff(*permissions)
-    assert [browser.get(page_of(user)).status_code, browser.post(page_of(user)).status_code] == [403, 403]
+    assert [
+        browser.get(page_of(user)).status_code,
+        browser.post(page_of(user)).status_code,
+    ] == [403, 403]
     assert mail.outbox == []
 
 
@@ -150,7 +165,9 @@ def test_staff_s_links_count_against_the_form_too(client, user):
 
 
 def test_counters_that_are_away_are_a_sentence(user, settings):
-    settings.CACHES = {"default": {**settings.CACHES["default"], "LOCATION": "redis://127.0.0.1:1/0"}}
+    settings.CACHES = {
+        "default": {**settings.CACHES["default"], "LOCATION": "redis://127.0.0.1:1/0"}
+    }
     settings.SESSION_ENGINE = "django.contrib.sessions.backends.db"
     assert "counters cannot be reached" in messages_of(send(staff(*SEND), user))
     assert not PasswordResetRequest.objects.exists()
@@ -180,18 +197,30 @@ def test_links_are_sent_to_the_users_chosen_in_the_list(user):
     browser = staff(*SEND)
     asked = act(browser, USERS, "send_reset_links", user, inactive)
     assert asked.context["users"] == [(user, "ada@example.com")]
-    told = messages_of(act(browser, USERS, "send_reset_links", user, inactive, confirmed="yes"))
+    told = messages_of(
+        act(browser, USERS, "send_reset_links", user, inactive, confirmed="yes")
+    )
     assert "not active" in told
     assert "A link is on its way to 1 user." in told
     assert [message.to for message in mail.outbox] == [["ada@example.com"]]
 
 
 def test_the_list_of_users_offers_it_only_with_its_permission(user):
-    assert "send_reset_links" not in staff("view_user", "change_user").get(USERS).content.decode()
+    assert (
+        "send_reset_links"
+        not in staff("view_user", "change_user").get(USERS).content.decode()
+    )
 
 
 def test_a_hundred_users_at_a_time_are_enough(user):
     UserFactory.create_batch(101)
-    told = act(staff(*SEND), USERS, "send_reset_links", user, select_across="1", confirmed="yes")
+    told = act(
+        staff(*SEND),
+        USERS,
+        "send_reset_links",
+        user,
+        select_across="1",
+        confirmed="yes",
+    )
     assert messages_of(told) == "Choose at most 100 users at a time."
     assert mail.outbox == []

@@ -26,13 +26,20 @@ def user():
 
 def why(term="ada@example.com", browser=None, **query):
     """Return what the page says of a person."""
-    response = (browser or staff("explain_passwordresetrequest")).get(WHY, query or {"q": term})
+    response = (browser or staff("explain_passwordresetrequest")).get(
+        WHY, query or {"q": term}
+    )
     assert response.status_code == 200
     return " ".join(response.content.decode().split())
 
 
 def test_without_its_permission_nobody_is_told(user):
-    assert staff("view_passwordresetrequest", "view_user").get(WHY, {"q": user.email}).status_code == 403
+    assert (
+        staff("view_passwordresetrequest", "view_user")
+        .get(WHY, {"q": user.email})
+        .status_code
+        == 403
+    )
 
 
 def test_a_healthy_account_is_called_so(user):
@@ -44,7 +51,11 @@ def test_nobody_is_known_by_it():
 
 
 @pytest.mark.parametrize(
-    ("values", "words"), [({"is_active": False}, "not active"), ({"password": "!unusable"}, "no password to reset")]
+    ("values", "words"),
+    [
+        ({"is_active": False}, "not active"),
+        ({"password": "!unusable"}, "no password to reset"),
+    ],
 )
 def test_what_is_wrong_with_an_account_is_named(values, words, user):
     type(user).objects.update(**values)
@@ -83,23 +94,37 @@ def test_a_mail_that_left_is_told_with_what_became_of_its_link(client, user):
 def test_a_mail_that_waits_is_told_with_its_next_attempt(user):
     later = timezone.now() + timedelta(minutes=20)
     PasswordResetRequest.objects.create(
-        email=user.email, attempts=3, next_attempt_at=later, last_error="ConnectionRefusedError"
+        email=user.email,
+        attempts=3,
+        next_attempt_at=later,
+        last_error="ConnectionRefusedError",
     )
     text = why()
-    assert "Attempt 3 of 12 failed: the mail server does not answer (ConnectionRefusedError)." in text
+    assert (
+        "Attempt 3 of 12 failed: the mail server does not answer "
+        "(ConnectionRefusedError)." in text
+    )
     assert "Waits to be sent; next attempt:" in text
 
 
 def test_a_mail_that_was_given_up_is_told_with_its_reason(user):
     PasswordResetRequest.objects.create(
-        email=user.email, failed_at=timezone.now(), last_error="SMTPAuthenticationError 535"
+        email=user.email,
+        failed_at=timezone.now(),
+        last_error="SMTPAuthenticationError 535",
     )
-    assert "refuses our user name, password or key (SMTPAuthenticationError 535)" in why()
+    assert (
+        "refuses our user name, password or key (SMTPAuthenticationError 535)" in why()
+    )
 
 
 def test_a_request_that_found_nobody_is_told(user):
-    PasswordResetRequest.objects.create(email="nobody@example.com", processed_at=timezone.now())
-    assert "Nothing was mailed: no account that may be reset was found." in why("nobody@example.com")
+    PasswordResetRequest.objects.create(
+        email="nobody@example.com", processed_at=timezone.now()
+    )
+    assert "Nothing was mailed: no account that may be reset was found." in why(
+        "nobody@example.com"
+    )
 
 
 def test_a_request_in_another_spelling_is_found_by_its_link(client, user):
@@ -113,12 +138,16 @@ def test_the_switch_is_named(user, settings):
 
 
 def test_a_sleeping_worker_is_named(user):
-    PasswordResetRequest.objects.create(email=user.email, created_at=timezone.now() - timedelta(minutes=6))
+    PasswordResetRequest.objects.create(
+        email=user.email, created_at=timezone.now() - timedelta(minutes=6)
+    )
     assert "no worker has sent the mails that wait" in why()
 
 
 def test_counters_that_are_away_are_named(user, settings):
-    settings.CACHES = {"default": {**settings.CACHES["default"], "LOCATION": "redis://127.0.0.1:1/0"}}
+    settings.CACHES = {
+        "default": {**settings.CACHES["default"], "LOCATION": "redis://127.0.0.1:1/0"}
+    }
     assert "The counters cannot be reached" in why()
 
 
@@ -127,7 +156,9 @@ def test_a_person_is_found_by_number_and_from_their_page(user):
     assert "Nothing is wrong" in why(user=str(user.pk))
 
 
-@pytest.mark.parametrize("query", [{}, {"q": ""}, {"q": "\0"}, {"user": "x"}, {"user": ""}, {"q": "a" * 400}])
+@pytest.mark.parametrize(
+    "query", [{}, {"q": ""}, {"q": "\0"}, {"user": "x"}, {"user": ""}, {"q": "a" * 400}]
+)
 def test_an_odd_question_is_no_error(query, user):
     assert superuser().get(WHY, query).status_code == 200
 

@@ -1,4 +1,6 @@
-"""The admin with other user models: each in a process of its own, since no process can change it."""
+"""The admin with other user models: each in a process of its own, since no process can
+change it.
+"""
 
 import json
 import os
@@ -19,7 +21,9 @@ def test_staff_find_explain_and_mail_whatever_the_users_are(host, tmp_path):
         "DJANGO_SETTINGS_MODULE": "tests.hosts.staff_settings",
     }
     command = [sys.executable, "-W", "error", "-m", "tests.hosts.staff"]
-    run = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    run = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True
+    )
     assert run.returncode == 0, run.stderr
     assert json.loads(run.stdout) == {
         "button": True,

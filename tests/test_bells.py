@@ -1,4 +1,6 @@
-"""One bell for each row, and in a flood one for many; whatever bells do, each row gets its mail."""
+"""One bell for each row, and in a flood one for many; whatever bells do, each row gets
+its mail.
+"""
 
 from datetime import timedelta
 
@@ -53,7 +55,9 @@ def bells_of_the_queue():
     from django_tasks_db.models import DBTaskResult  # noqa: PLC0415 - needs settings
 
     ready = DBTaskResult.objects.ready()
-    return list(ready), list(DBTaskResult.objects.filter(status="READY").exclude(pk__in=ready))
+    return list(ready), list(
+        DBTaskResult.objects.filter(status="READY").exclude(pk__in=ready)
+    )
 
 
 @pytest.fixture
@@ -80,7 +84,9 @@ def clock(monkeypatch):
 
 
 def ask(email="nobody@example.com"):
-    return services.request_reset(email, ip_address="192.0.2.1", user_agent="test", language="en")
+    return services.request_reset(
+        email, ip_address="192.0.2.1", user_agent="test", language="en"
+    )
 
 
 def flood(count=3 * bells.FLOOD):
@@ -109,7 +115,9 @@ def test_in_a_flood_one_bell_that_is_yet_to_ring_stands_for_many_rows(queue, clo
     assert hung[0].run_after >= before + timedelta(seconds=bells.PAUSE)
 
 
-def test_no_row_is_left_to_a_bell_that_another_host_s_clock_may_already_have_rung(queue, clock):
+def test_no_row_is_left_to_a_bell_that_another_host_s_clock_may_already_have_rung(
+    queue, clock
+):
     flood()
     clock.seconds += bells.PAUSE - bells.CLOCK_SKEW
     flood()
@@ -152,7 +160,9 @@ def test_a_bell_that_finds_nothing_it_may_do_rings_no_other(queue, settings):
     assert queue() == ([], [])
 
 
-def test_while_no_mail_can_leave_no_other_bell_costs_the_rows_their_attempts(queue, settings, smtp):
+def test_while_no_mail_can_leave_no_other_bell_costs_the_rows_their_attempts(
+    queue, settings, smtp
+):
     settings.PASSWORD_RESET_TASK_BACKEND = None
     mailless = ask()
     for user in UserFactory.create_batch(tasks.BURST // 2):

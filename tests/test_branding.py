@@ -1,4 +1,6 @@
-"""A host that overrides one template and sets a few variables has its own look everywhere, mails included."""
+"""A host that overrides one template and sets a few variables has its own look
+everywhere, mails included.
+"""
 
 import copy
 from pathlib import Path
@@ -31,8 +33,17 @@ def branded(settings):
 
 def test_every_page_has_the_brand(client):
     token = mailed_token(client, UserFactory().email)
-    pages = [client.get(path) for path in ("/forgot-password", "/forgot-password/done", "/reset-password/done")]
-    pages += [client.get("/reset-password", {"token": wanted}) for wanted in (token, "0" * 64)]
+    pages = [
+        client.get(path)
+        for path in (
+            "/forgot-password",
+            "/forgot-password/done",
+            "/reset-password/done",
+        )
+    ]
+    pages += [
+        client.get("/reset-password", {"token": wanted}) for wanted in (token, "0" * 64)
+    ]
     for page in pages:
         text = page.content.decode()
         assert STYLESHEET in text
@@ -48,7 +59,11 @@ def test_the_brand_comes_after_the_look_that_it_changes(client):
 def test_six_variables_are_enough_and_all_of_them_exist():
     look = Path(finders.find("password_reset/password_reset.css")).read_text()
     brand = Path(finders.find(STYLESHEET)).read_text().partition("@media")[0]
-    names = [line.split(":")[0].strip() for line in brand.splitlines() if line.startswith("  --")]
+    names = [
+        line.split(":")[0].strip()
+        for line in brand.splitlines()
+        if line.startswith("  --")
+    ]
     assert len(names) == 6
     assert all(f"{name}:" in look for name in names)
 
@@ -64,8 +79,13 @@ def test_both_mails_have_the_name_and_the_colour(client):
         assert "background-color:#4a0d2b" in html
 
 
-@pytest.mark.parametrize(("colour", "words"), [("#4a0d2b", "#ffffff"), ("#ffe08a", "#000000")])
+@pytest.mark.parametrize(
+    ("colour", "words"), [("#4a0d2b", "#ffffff"), ("#ffe08a", "#000000")]
+)
 def test_the_words_on_the_button_are_readable(client, settings, colour, words):
     settings.PASSWORD_RESET_BRAND_COLOR = colour
     ask(client, UserFactory().email)
-    assert f"background-color:{colour};color:{words}" in mail.outbox[0].alternatives[0].content
+    assert (
+        f"background-color:{colour};color:{words}"
+        in mail.outbox[0].alternatives[0].content
+    )

@@ -23,13 +23,21 @@ TASKS = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend"}}
 
 
 def queues(*names):
-    return {"default": {"BACKEND": "django_tasks_db.DatabaseBackend", "QUEUES": list(names)}}
+    return {
+        "default": {"BACKEND": "django_tasks_db.DatabaseBackend", "QUEUES": list(names)}
+    }
 
 
 def mail_by(backend, timeout):
-    """Return the settings of a mail back end: MAILERS from Django 6.1 on, which then refuses the older names."""
+    """Return the settings of a mail back end: MAILERS from Django 6.1 on, which then
+    refuses the older names.
+    """
     if django.VERSION >= (6, 1):
-        return {"MAILERS": {"default": {"BACKEND": backend, "OPTIONS": {"timeout": timeout}}}}
+        return {
+            "MAILERS": {
+                "default": {"BACKEND": backend, "OPTIONS": {"timeout": timeout}}
+            }
+        }
     return {"EMAIL_BACKEND": backend, "EMAIL_TIMEOUT": timeout}
 
 
@@ -101,8 +109,13 @@ def test_a_careless_setting_is_named(production, found, changes):
     assert found in ours()
 
 
-@pytest.mark.parametrize("changes", [changes for found, changes in CARELESS if found in {"W001", "W004", "W011"}])
-def test_what_is_right_in_development_is_not_complained_about_there(production, changes):
+@pytest.mark.parametrize(
+    "changes",
+    [changes for found, changes in CARELESS if found in {"W001", "W004", "W011"}],
+)
+def test_what_is_right_in_development_is_not_complained_about_there(
+    production, changes
+):
     production.DEBUG = True
     for name, value in changes.items():
         setattr(production, name, value)
@@ -125,7 +138,9 @@ def test_a_wrong_value_is_reported_by_its_setting(production):
 def test_requests_that_nobody_works_on_are_reported(production):
     row = PasswordResetRequest.objects.create(email="ada@example.com")
     assert ours(databases=["default"]) == set()
-    PasswordResetRequest.objects.filter(pk=row.pk).update(created_at=timezone.now() - timedelta(minutes=6))
+    PasswordResetRequest.objects.filter(pk=row.pk).update(
+        created_at=timezone.now() - timedelta(minutes=6)
+    )
     assert ours(databases=["default"]) == {"W003"}
 
 
@@ -147,10 +162,14 @@ def test_a_user_model_without_is_active_is_refused(production):
     assert ours(tags=["security"]) == {"E004"}
 
 
-def test_the_old_package_of_the_same_name_is_reported(production, tmp_path, monkeypatch):
+def test_the_old_package_of_the_same_name_is_reported(
+    production, tmp_path, monkeypatch
+):
     folder = tmp_path / "django_password_reset-2.0.dist-info"
     folder.mkdir()
-    (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: django-password-reset\nVersion: 2.0\n")
+    (folder / "METADATA").write_text(
+        "Metadata-Version: 2.1\nName: django-password-reset\nVersion: 2.0\n"
+    )
     monkeypatch.syspath_prepend(tmp_path)
     assert importlib.metadata.version("django-password-reset") == "2.0"
     assert "E005" in ours()
@@ -162,4 +181,7 @@ def test_a_host_that_includes_us_last_keeps_our_links(production):
     assert ours() == {"W013"}
 
 
-BESIDE = [path("old/", include("django.contrib.auth.urls")), path("", include(our_urls))]
+BESIDE = [
+    path("old/", include("django.contrib.auth.urls")),
+    path("", include(our_urls)),
+]

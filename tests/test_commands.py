@@ -54,7 +54,9 @@ def test_at_most_the_limit_is_sent(cron_only, mailoutbox):
 
 
 @pytest.mark.parametrize(("minutes", "exit_code"), [(4, 0), (6, 1)])
-def test_a_row_that_waited_too_long_is_a_warning_and_still_sent(cron_only, user, mailoutbox, minutes, exit_code):
+def test_a_row_that_waited_too_long_is_a_warning_and_still_sent(
+    cron_only, user, mailoutbox, minutes, exit_code
+):
     ask(user.email)
     age(minutes=minutes)
     code, _out, errors = run("process_reset_requests")
@@ -64,16 +66,22 @@ def test_a_row_that_waited_too_long_is_a_warning_and_still_sent(cron_only, user,
     assert run("process_reset_requests")[0] == 0
 
 
-def test_a_row_that_another_worker_holds_or_that_waits_for_its_turn_is_no_warning(cron_only, user):
+def test_a_row_that_another_worker_holds_or_that_waits_for_its_turn_is_no_warning(
+    cron_only, user
+):
     ask(user.email)
     age(hours=1)
-    PasswordResetRequest.objects.update(attempts=3, next_attempt_at=timezone.now() + timedelta(minutes=10))
+    PasswordResetRequest.objects.update(
+        attempts=3, next_attempt_at=timezone.now() + timedelta(minutes=10)
+    )
     assert run("process_reset_requests")[0] == 0
 
 
 def test_rows_used_up_by_crashes_are_settled_first(cron_only, user):
     row = ask(user.email)
-    PasswordResetRequest.objects.update(attempts=12, next_attempt_at=timezone.now() - timedelta(minutes=10))
+    PasswordResetRequest.objects.update(
+        attempts=12, next_attempt_at=timezone.now() - timedelta(minutes=10)
+    )
     assert run("process_reset_requests")[0] == 0
     row.refresh_from_db()
     assert (bool(row.failed_at), row.last_error) == (True, "crashed")
@@ -90,7 +98,10 @@ def test_switched_off_nothing_is_claimed(cron_only, user, settings, mailoutbox):
 def token(user, **values):
     digest = tokens.digest(tokens.new_token())
     return PasswordResetToken.objects.create(
-        user=user, email=user.email, token_hash=digest, **{"expires_at": timezone.now() + timedelta(hours=1)} | values
+        user=user,
+        email=user.email,
+        token_hash=digest,
+        **{"expires_at": timezone.now() + timedelta(hours=1)} | values,
     )
 
 

@@ -26,7 +26,9 @@ DEFAULTS = {
 @pytest.fixture
 def bare(settings):
     """A host that sets nothing of ours."""
-    for name in [name for name in dir(settings._wrapped) if name.startswith("PASSWORD_RESET_")]:
+    for name in [
+        name for name in dir(settings._wrapped) if name.startswith("PASSWORD_RESET_")
+    ]:
         if name != "PASSWORD_RESET_TIMEOUT":
             delattr(settings, name)
     return settings
@@ -47,7 +49,10 @@ def test_development_has_a_base_url_and_production_has_to_name_one(bare):
 
 def test_the_site_is_called_by_its_host_unless_it_has_a_name(bare):
     bare.PASSWORD_RESET_BASE_URL = "https://www.example.com/shop/"
-    assert (conf.base_url, conf.app_name) == ("https://www.example.com/shop", "www.example.com")
+    assert (conf.base_url, conf.app_name) == (
+        "https://www.example.com/shop",
+        "www.example.com",
+    )
 
 
 def test_the_sender_is_the_site_s_unless_another_is_named(bare):
@@ -67,14 +72,22 @@ def test_a_limit_of_none_is_no_limit(bare):
     assert conf.request_rate_per_ip == ()
 
 
-@pytest.mark.parametrize("value", ["", "3", "3/w", "0/h", "three/h", "3/h,10/d", "-1/h", 3, ["3/h"], "99999999/h"])
+@pytest.mark.parametrize(
+    "value",
+    ["", "3", "3/w", "0/h", "three/h", "3/h,10/d", "-1/h", 3, ["3/h"], "99999999/h"],
+)
 def test_a_limit_in_another_notation_is_refused_by_name(bare, value):
     bare.PASSWORD_RESET_CONFIRM_RATE_PER_IP = value
-    with pytest.raises(ImproperlyConfigured, match="PASSWORD_RESET_CONFIRM_RATE_PER_IP"):
+    with pytest.raises(
+        ImproperlyConfigured, match="PASSWORD_RESET_CONFIRM_RATE_PER_IP"
+    ):
         conf.confirm_rate_per_ip  # noqa: B018
 
 
-@pytest.mark.parametrize("value", ["ftp://example.com", "example.com", "https://", "https://a.example/?x=1", 5])
+@pytest.mark.parametrize(
+    "value",
+    ["ftp://example.com", "example.com", "https://", "https://a.example/?x=1", 5],
+)
 def test_a_base_url_of_another_shape_is_refused(bare, value):
     bare.PASSWORD_RESET_BASE_URL = value
     with pytest.raises(ImproperlyConfigured, match="PASSWORD_RESET_BASE_URL"):
@@ -82,7 +95,12 @@ def test_a_base_url_of_another_shape_is_refused(bare, value):
 
 
 @pytest.mark.parametrize(
-    "value", ["https://a.example/", "https://a.example/{token}/{token}", "https://a.example/{token}{user}"]
+    "value",
+    [
+        "https://a.example/",
+        "https://a.example/{token}/{token}",
+        "https://a.example/{token}{user}",
+    ],
 )
 def test_a_link_template_takes_the_token_once_and_nothing_else(bare, value):
     bare.PASSWORD_RESET_LINK_TEMPLATE = value

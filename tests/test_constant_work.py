@@ -1,4 +1,6 @@
-"""The web request does the same for every address: same statements, same counters, same answer."""
+"""The web request does the same for every address: same statements, same counters, same
+answer.
+"""
 
 import re
 
@@ -26,7 +28,9 @@ USERS = re.compile(r"\busers\b|auth_user", re.IGNORECASE)
 
 @pytest.fixture(autouse=True)
 def accounts(settings, db):
-    """Accounts for all addresses but the unknown one; a queue does the worker's half later."""
+    """Accounts for all addresses but the unknown one; a queue does the worker's half
+    later.
+    """
     settings.TASKS = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend"}}
     UserFactory(email=ADDRESSES["known"])
     UserFactory(email=ADDRESSES["inactive"], is_active=False)
@@ -36,7 +40,9 @@ def accounts(settings, db):
 
 
 class Statements:
-    """The text of every statement that this connection sends, and how many values go with it."""
+    """The text of every statement that this connection sends, and how many values go
+    with it.
+    """
 
     def __init__(self):
         self.seen = []
@@ -51,7 +57,9 @@ def through_the_form(email, address):
 
 
 def through_the_api(email, address):
-    return call(Client(), "request-password-reset", {"email": email}, REMOTE_ADDR=address)
+    return call(
+        Client(), "request-password-reset", {"email": email}, REMOTE_ADDR=address
+    )
 
 
 @pytest.fixture(params=[through_the_form, through_the_api])
@@ -68,13 +76,25 @@ def statements_of(door, email, address):
 
 def visible(response):
     """Return all that a visitor can tell of an answer."""
-    headers = sorted((name, CHANGING.sub("…", value)) for name, value in response.items())
-    return response.status_code, headers, response.content, CHANGING.sub("…", response.cookies.output())
+    headers = sorted(
+        (name, CHANGING.sub("…", value)) for name, value in response.items()
+    )
+    return (
+        response.status_code,
+        headers,
+        response.content,
+        CHANGING.sub("…", response.cookies.output()),
+    )
 
 
 def for_every_address(look):
-    """Return what looking brings for each kind of address; each comes from a network of its own."""
-    return {kind: look(email, f"198.51.100.{number}") for number, (kind, email) in enumerate(ADDRESSES.items())}
+    """Return what looking brings for each kind of address; each comes from a network of
+    its own.
+    """
+    return {
+        kind: look(email, f"198.51.100.{number}")
+        for number, (kind, email) in enumerate(ADDRESSES.items())
+    }
 
 
 def all_equal(found):
@@ -82,22 +102,32 @@ def all_equal(found):
 
 
 def test_the_same_statements_run_for_every_address(door):
-    found = for_every_address(lambda email, address: statements_of(door, email, address))
+    found = for_every_address(
+        lambda email, address: statements_of(door, email, address)
+    )
     assert all_equal(found), found
     assert any("password_reset_requests" in sql for sql, _count in found["known"])
 
 
 def test_no_statement_names_the_user_table(door):
-    found = for_every_address(lambda email, address: statements_of(door, email, address))
-    assert not [sql for seen in found.values() for sql, _count in seen if USERS.search(sql)]
+    found = for_every_address(
+        lambda email, address: statements_of(door, email, address)
+    )
+    assert not [
+        sql for seen in found.values() for sql, _count in seen if USERS.search(sql)
+    ]
 
 
 def test_every_address_gets_the_same_answer(door):
-    assert all_equal(for_every_address(lambda email, address: visible(door(email, address))))
+    assert all_equal(
+        for_every_address(lambda email, address: visible(door(email, address)))
+    )
 
 
 def test_every_address_gets_the_same_answers_in_a_row(door):
-    found = for_every_address(lambda email, address: [door(email, address).status_code for _ in range(5)])
+    found = for_every_address(
+        lambda email, address: [door(email, address).status_code for _ in range(5)]
+    )
     assert all_equal(found), found
     assert found["known"][2:] == [found["known"][0], 429, 429]
 
@@ -105,7 +135,9 @@ def test_every_address_gets_the_same_answers_in_a_row(door):
 @pytest.fixture
 def commands(own_redis, settings):
     """Return a function that tells how many commands Redis was sent so far."""
-    settings.CACHES = {"default": settings.CACHES["default"] | {"LOCATION": own_redis.url}}
+    settings.CACHES = {
+        "default": settings.CACHES["default"] | {"LOCATION": own_redis.url}
+    }
     store = redis.Redis.from_url(own_redis.url)
     return lambda: store.info("stats")["total_commands_processed"]
 

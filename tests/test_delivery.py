@@ -1,4 +1,6 @@
-"""No accepted request is lost: whatever the bell, the mail server or the worker do, the row is the truth."""
+"""No accepted request is lost: whatever the bell, the mail server or the worker do, the
+row is the truth.
+"""
 
 from datetime import timedelta
 from functools import partial
@@ -12,7 +14,13 @@ from django.utils import timezone
 from prometheus_client import REGISTRY
 
 from password_reset import services
-from password_reset.models import FIRST_PAUSE, LEASE, MAX_ATTEMPTS, PasswordResetNotice, PasswordResetRequest
+from password_reset.models import (
+    FIRST_PAUSE,
+    LEASE,
+    MAX_ATTEMPTS,
+    PasswordResetNotice,
+    PasswordResetRequest,
+)
 from password_reset.signals import reset_mail_failed
 from tests.factories import NEW_PASSWORD, UserFactory
 from tests.walk import token_in
@@ -55,12 +63,16 @@ def ask(email):
 
 
 def recipients(smtp):
-    return sorted(address for delivery in smtp.deliveries for address in delivery.recipients)
+    return sorted(
+        address for delivery in smtp.deliveries for address in delivery.recipients
+    )
 
 
 def make_due():
     """Let the leases and pauses of all rows be over, as time would."""
-    PasswordResetRequest.objects.filter(next_attempt_at__isnull=False).update(next_attempt_at=timezone.now())
+    PasswordResetRequest.objects.filter(next_attempt_at__isnull=False).update(
+        next_attempt_at=timezone.now()
+    )
 
 
 def failed_mails():
@@ -69,7 +81,10 @@ def failed_mails():
 
 BELLS = {
     "Immediate": ({}, None),
-    "a database queue with a worker": ({"TASKS": DATABASE_QUEUE}, partial(call_command, "db_worker", "--batch")),
+    "a database queue with a worker": (
+        {"TASKS": DATABASE_QUEUE},
+        partial(call_command, "db_worker", "--batch"),
+    ),
     "no queue at all": ({"PASSWORD_RESET_TASK_BACKEND": None}, None),
     "a broker that loses every second task": (bell("LosesEverySecond"), None),
     "a broker that is down": (bell("IsDown"), None),
@@ -93,8 +108,12 @@ def test_every_request_becomes_one_mail_with(situation, settings, smtp):
 
 
 @pytest.mark.sqlite
-@pytest.mark.parametrize("situation", ["a database queue with a worker", "no queue at all"])
-def test_no_mail_leaves_inside_the_request_with(situation, settings, smtp, client, user):
+@pytest.mark.parametrize(
+    "situation", ["a database queue with a worker", "no queue at all"]
+)
+def test_no_mail_leaves_inside_the_request_with(
+    situation, settings, smtp, client, user
+):
     for name, value in BELLS[situation][0].items():
         setattr(settings, name, value)
     assert client.post("/forgot-password", {"email": user.email}).status_code == 302
@@ -129,7 +148,9 @@ def test_a_mail_server_that_is_down_delays_the_mail(mail_server_down, user):
 
 @pytest.mark.sqlite
 @pytest.mark.parametrize(("attempts", "seconds"), [(1, 15), (5, 240), (11, 7200)])
-def test_each_failure_waits_longer_than_the_one_before(mail_server_down, settings, user, attempts, seconds):
+def test_each_failure_waits_longer_than_the_one_before(
+    mail_server_down, settings, user, attempts, seconds
+):
     settings.PASSWORD_RESET_TASK_BACKEND = None
     row = ask(user.email)
     PasswordResetRequest.objects.update(attempts=attempts - 1)
@@ -154,7 +175,9 @@ def announced():
 
 
 @pytest.mark.sqlite
-def test_after_twelve_attempts_in_about_six_hours_a_request_is_given_up(mail_server_down, announced, user):
+def test_after_twelve_attempts_in_about_six_hours_a_request_is_given_up(
+    mail_server_down, announced, user
+):
     before, asked_at = failed_mails(), timezone.now()
     with time_machine.travel(asked_at, tick=False) as clock:
         row = ask(user.email)
@@ -164,7 +187,11 @@ def test_after_twelve_attempts_in_about_six_hours_a_request_is_given_up(mail_ser
             assert services.process_due() == 1
         took = timezone.now() - asked_at
     row.refresh_from_db()
-    assert (row.attempts, row.processed_at, row.last_error) == (12, None, "ConnectionRefusedError")
+    assert (row.attempts, row.processed_at, row.last_error) == (
+        12,
+        None,
+        "ConnectionRefusedError",
+    )
     assert row.failed_at
     assert timedelta(hours=4) < took < timedelta(hours=8)
     assert announced == [(PasswordResetRequest, row.pk, "ConnectionRefusedError")]
@@ -183,9 +210,16 @@ def test_a_request_that_is_given_up_is_left_alone(mail_server_down, user):
 
 @pytest.mark.sqlite
 @pytest.mark.parametrize(
-    ("reply", "given_up"), [("550 5.1.1 No such user", True), ("550 5.7.1 Not yet", False), ("451 Later", False)]
+    ("reply", "given_up"),
+    [
+        ("550 5.1.1 No such user", True),
+        ("550 5.7.1 Not yet", False),
+        ("451 Later", False),
+    ],
 )
-def test_only_a_mailbox_that_does_not_exist_is_given_up_at_once(smtp, user, announced, reply, given_up):
+def test_only_a_mailbox_that_does_not_exist_is_given_up_at_once(
+    smtp, user, announced, reply, given_up
+):
     smtp.replies[user.email] = reply
     row = ask(user.email)
     row.refresh_from_db()
@@ -198,7 +232,9 @@ def test_a_row_whose_last_attempt_crashed_is_given_up_once(settings, user, annou
     settings.PASSWORD_RESET_TASK_BACKEND = None
     row = ask(user.email)
     before = failed_mails()
-    PasswordResetRequest.objects.update(attempts=MAX_ATTEMPTS, next_attempt_at=timezone.now())
+    PasswordResetRequest.objects.update(
+        attempts=MAX_ATTEMPTS, next_attempt_at=timezone.now()
+    )
     assert [services.process_due(), services.process_due()] == [0, 0]
     row.refresh_from_db()
     assert (bool(row.failed_at), row.last_error) == (True, "crashed")
@@ -209,7 +245,9 @@ def test_a_row_whose_last_attempt_crashed_is_given_up_once(settings, user, annou
 @pytest.fixture
 def namesakes(db):
     """Two users whose addresses differ in case alone: one request is for both."""
-    return [UserFactory(email=email) for email in ("ada@example.com", "ADA@example.com")]
+    return [
+        UserFactory(email=email) for email in ("ada@example.com", "ADA@example.com")
+    ]
 
 
 @pytest.mark.sqlite
@@ -226,7 +264,9 @@ def test_who_was_mailed_by_a_request_is_not_mailed_again_by_it(smtp, namesakes):
 
 
 @pytest.mark.sqlite
-def test_one_mailbox_that_refuses_does_not_keep_the_mail_from_its_namesake(smtp, namesakes):
+def test_one_mailbox_that_refuses_does_not_keep_the_mail_from_its_namesake(
+    smtp, namesakes
+):
     smtp.replies["ada@example.com"] = "451 Later"
     ask("ada@example.com")
     assert recipients(smtp) == ["ADA@example.com"]
@@ -264,14 +304,18 @@ def test_a_notice_of_a_change_survives_an_outage_too(smtp, settings, user):
 
 
 @pytest.mark.sqlite
-def test_a_worker_that_lost_its_lease_changes_nothing_of_its_successor_s_attempt(settings, user):
+def test_a_worker_that_lost_its_lease_changes_nothing_of_its_successor_s_attempt(
+    settings, user
+):
     settings.PASSWORD_RESET_TASK_BACKEND = None
     row = ask(user.email)
     slow = PasswordResetRequest.objects.claim(row.pk)
     make_due()
     successor = PasswordResetRequest.objects.claim(row.pk)
     before = PasswordResetRequest.objects.values().get()
-    assert not any([slow.renew_lease(), slow.postpone("late"), slow.give_up("late"), slow.settle()])
+    assert not any(
+        [slow.renew_lease(), slow.postpone("late"), slow.give_up("late"), slow.settle()]
+    )
     assert PasswordResetRequest.objects.values().get() == before
     assert successor.settle()
 
@@ -285,7 +329,9 @@ def test_a_row_is_given_up_by_one_of_two_who_find_it_exhausted(settings, user):
 
 
 @pytest.mark.parametrize("worker", ["db_worker", "request_loop"])
-def test_after_kill_9_in_the_middle_of_a_mail_it_comes_when_the_lease_is_over(worker, smtp, processes, settings, user):
+def test_after_kill_9_in_the_middle_of_a_mail_it_comes_when_the_lease_is_over(
+    worker, smtp, processes, settings, user
+):
     settings.TASKS = DATABASE_QUEUE
     smtp.hold()
     victim = getattr(processes, worker)(**smtp.environment)

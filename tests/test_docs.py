@@ -10,12 +10,23 @@ from password_reset import checks, signals
 from password_reset.conf import Settings
 
 DOCS = Path(__file__).parent.parent / "docs"
-SETTINGS = [name.upper() for name, value in vars(Settings).items() if isinstance(value, property)]
+SETTINGS = [
+    name.upper()
+    for name, value in vars(Settings).items()
+    if isinstance(value, property)
+]
 CHECK_IDS = re.findall(
     r'id="password_reset\.(\w+)"',
-    "".join(map(inspect.getsource, (checks.sending, checks.limits, checks.site, checks.accounts))),
+    "".join(
+        map(
+            inspect.getsource,
+            (checks.sending, checks.limits, checks.site, checks.accounts),
+        )
+    ),
 )
-SIGNALS = [name for name, value in vars(signals).items() if isinstance(value, signals.Signal)]
+SIGNALS = [
+    name for name, value in vars(signals).items() if isinstance(value, signals.Signal)
+]
 
 
 @pytest.mark.parametrize("name", SETTINGS)

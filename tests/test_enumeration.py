@@ -40,12 +40,23 @@ def page(client):
 
 
 def api(client):
-    return call(client, "request-password-reset", {"email": ADA}, HTTP_X_REQUEST_ID="the-same-each-time")
+    return call(
+        client,
+        "request-password-reset",
+        {"email": ADA},
+        HTTP_X_REQUEST_ID="the-same-each-time",
+    )
 
 
 def everything(response):
     """Return all that a visitor sees of an answer."""
-    whole = b"\n".join([response.serialize_headers(), response.cookies.output().encode(), response.content])
+    whole = b"\n".join(
+        [
+            response.serialize_headers(),
+            response.cookies.output().encode(),
+            response.content,
+        ]
+    )
     return response.status_code, MASKS.sub(b"...", whole)
 
 
@@ -77,7 +88,9 @@ def use_mail_backend(settings, path):
 def no_insert_into(table):
     """Let the database refuse every new row of a table."""
     with connection.cursor() as cursor:
-        cursor.execute(f"ALTER TABLE {table} ADD CONSTRAINT nothing_new CHECK (id < 0) NOT VALID")
+        cursor.execute(
+            f"ALTER TABLE {table} ADD CONSTRAINT nothing_new CHECK (id < 0) NOT VALID"
+        )
         try:
             yield
         finally:
@@ -111,7 +124,9 @@ class Disasters:
         return "TemplateSyntaxError"
 
     def user_finder_raises(self, smtp, settings, folder):
-        settings.PASSWORD_RESET_USER_FINDER = lambda email: get_user_model().objects.get(email__iexact=email).no_such
+        settings.PASSWORD_RESET_USER_FINDER = lambda email: (
+            get_user_model().objects.get(email__iexact=email).no_such
+        )
         return "AttributeError"
 
 
@@ -119,16 +134,27 @@ DISASTERS = sorted(name for name in vars(Disasters) if not name.startswith("_"))
 
 
 def assert_nobody_can_tell(error):
-    """Ask at both doors for each kind of account; the worst case, where the request does the worker's work itself."""
+    """Ask at both doors for each kind of account; the worst case, where the request
+    does the worker's work itself.
+    """
     for door, accepted in ((page, 302), (api, 202)):
-        answers = {kind: in_a_row(door, accounts) for kind, accounts in ACCOUNTS.items()}
-        assert [status for status, _ in answers["nobody"]] == [accepted, accepted, accepted, 429]
+        answers = {
+            kind: in_a_row(door, accounts) for kind, accounts in ACCOUNTS.items()
+        }
+        assert [status for status, _ in answers["nobody"]] == [
+            accepted,
+            accepted,
+            accepted,
+            429,
+        ]
         assert all(seen == answers["nobody"] for seen in answers.values())
     assert PasswordResetRequest.objects.filter(last_error=error).count() >= 12
 
 
 @pytest.mark.parametrize("disaster", DISASTERS)
-def test_what_breaks_the_mail_tells_nobody_who_has_an_account(smtp, settings, tmp_path, disaster):
+def test_what_breaks_the_mail_tells_nobody_who_has_an_account(
+    smtp, settings, tmp_path, disaster
+):
     assert_nobody_can_tell(getattr(Disasters(), disaster)(smtp, settings, tmp_path))
 
 
@@ -147,9 +173,14 @@ def test_a_request_does_not_wait_for_the_tables_of_users_and_tokens(settings, do
     settings.TASKS = {"default": settings.TASKS["database"]}
     UserFactory(email=ADA)
     with psycopg.connect(database_url()) as other, connection.cursor() as cursor:
-        other.execute("LOCK TABLE users, password_reset_tokens IN ACCESS EXCLUSIVE MODE")
+        other.execute(
+            "LOCK TABLE users, password_reset_tokens IN ACCESS EXCLUSIVE MODE"
+        )
         cursor.execute("SET lock_timeout = '1s'")
-        assert [door(Client()).status_code for _ in range(4)] in ([302, 302, 302, 429], [202, 202, 202, 429])
+        assert [door(Client()).status_code for _ in range(4)] in (
+            [302, 302, 302, 429],
+            [202, 202, 202, 429],
+        )
 
 
 def test_a_request_table_that_refuses_rows_fails_alike_for_everybody(client):
@@ -168,11 +199,18 @@ def test_a_request_table_that_refuses_rows_fails_alike_for_everybody(client):
 class TestTokens:
     """One answer for every token that opens nothing, whoever it might have been for."""
 
-    @pytest.mark.parametrize("raw", ["0" * 64, "f" * 64, "1-abc-def", "MQ", "", "0" * 63, "../../etc/passwd"])
+    @pytest.mark.parametrize(
+        "raw", ["0" * 64, "f" * 64, "1-abc-def", "MQ", "", "0" * 63, "../../etc/passwd"]
+    )
     def test_unknown_tokens_are_all_alike(self, client, raw):
         with time_machine.travel("2026-11-22T12:00:00Z", tick=False):
             ours, other = (
-                call(client, "verify-reset-token", {"token": each}, HTTP_X_REQUEST_ID="the-same-each-time")
+                call(
+                    client,
+                    "verify-reset-token",
+                    {"token": each},
+                    HTTP_X_REQUEST_ID="the-same-each-time",
+                )
                 for each in (raw or "x", "a" * 64)
             )
         assert everything(ours) == everything(other)
@@ -181,5 +219,8 @@ class TestTokens:
         person = UserFactory(email=ADA)
         page(client)
         (link,) = re.findall(r"\S*reset-password\S*", mail.outbox[0].body)
-        assert re.fullmatch(rf"{host.PASSWORD_RESET_BASE_URL}/reset-password\?token=[0-9a-f]{{64}}", link)
+        assert re.fullmatch(
+            rf"{host.PASSWORD_RESET_BASE_URL}/reset-password\?token=[0-9a-f]{{64}}",
+            link,
+        )
         assert person.email not in link

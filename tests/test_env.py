@@ -28,9 +28,13 @@ COMPLETE = {
 }
 
 
-def check(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+def check(
+    environment: dict[str, str], *arguments: str
+) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "project.env", *arguments]
-    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    return subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True
+    )
 
 
 def problems(**changes: str) -> list[str]:
@@ -45,15 +49,29 @@ def test_an_empty_environment_is_a_working_development_site() -> None:
 
 def test_production_without_anything_names_every_missing_variable() -> None:
     result = check({"ENVIRONMENT": "production"})
-    missing = {line.split(":")[0].strip() for line in result.stderr.splitlines() if "is missing" in line}
+    missing = {
+        line.split(":")[0].strip()
+        for line in result.stderr.splitlines()
+        if "is missing" in line
+    }
     assert result.returncode == 1
-    assert missing == set(COMPLETE) - {"ENVIRONMENT", "METRICS_TOKEN", "TRUSTED_PROXIES"}
+    assert missing == set(COMPLETE) - {
+        "ENVIRONMENT",
+        "METRICS_TOKEN",
+        "TRUSTED_PROXIES",
+    }
 
 
 def test_each_problem_comes_with_an_example() -> None:
-    lines = [line for line in check({"ENVIRONMENT": "staging"}).stderr.splitlines() if "is missing" in line]
+    lines = [
+        line
+        for line in check({"ENVIRONMENT": "staging"}).stderr.splitlines()
+        if "is missing" in line
+    ]
     assert lines
-    assert all("Example: " in line and "=" in line.split("Example: ")[1] for line in lines)
+    assert all(
+        "Example: " in line and "=" in line.split("Example: ")[1] for line in lines
+    )
 
 
 def test_a_complete_production_environment_passes_without_a_remark() -> None:
@@ -62,7 +80,9 @@ def test_a_complete_production_environment_passes_without_a_remark() -> None:
 
 
 def test_the_check_needs_no_settings() -> None:
-    assert check(COMPLETE | {"DJANGO_SETTINGS_MODULE": "nowhere.settings"}).returncode == 0
+    assert (
+        check(COMPLETE | {"DJANGO_SETTINGS_MODULE": "nowhere.settings"}).returncode == 0
+    )
 
 
 @pytest.mark.parametrize(
@@ -75,7 +95,11 @@ def test_the_check_needs_no_settings() -> None:
         ("WEB_URL", "https://yourapp.com:99999", "must be http(s)://host"),
         ("DATABASE_URL", "mysql://host/name", "must be postgresql://"),
         ("DATABASE_URL", "postgresql://user:pa/ss@host:port/", "must be postgresql://"),
-        ("DATABASE_URL", "sqlite:///production.sqlite3", "must be a PostgreSQL database"),
+        (
+            "DATABASE_URL",
+            "sqlite:///production.sqlite3",
+            "must be a PostgreSQL database",
+        ),
         ("DATABASE_SSL", "ture", "must be true or false"),
         ("DATABASE_SSL_CA", "/nowhere/ca.pem", "must be the path of a file"),
         ("DATABASE_POOL_MIN", "20", "must not be greater than DATABASE_POOL_MAX"),
@@ -115,13 +139,19 @@ def test_a_fault_is_named(name: str, value: str, words: str) -> None:
         ("ses", {"AWS_REGION"}),
     ],
 )
-def test_a_provider_asks_for_its_own_variables(provider: str, missing: set[str]) -> None:
-    found = env.read(COMPLETE | {"EMAIL_PROVIDER": provider, "SMTP_USER": "", "SMTP_PASSWORD": ""}).problems
+def test_a_provider_asks_for_its_own_variables(
+    provider: str, missing: set[str]
+) -> None:
+    found = env.read(
+        COMPLETE | {"EMAIL_PROVIDER": provider, "SMTP_USER": "", "SMTP_PASSWORD": ""}
+    ).problems
     assert {problem.name for problem in found} == missing
 
 
 def test_an_access_key_needs_its_other_half() -> None:
-    (problem,) = problems(EMAIL_PROVIDER="ses", AWS_REGION="eu-central-1", AWS_ACCESS_KEY_ID="AKIA")
+    (problem,) = problems(
+        EMAIL_PROVIDER="ses", AWS_REGION="eu-central-1", AWS_ACCESS_KEY_ID="AKIA"
+    )
     assert problem.startswith("AWS_SECRET_ACCESS_KEY: is missing")
 
 
@@ -130,7 +160,12 @@ def test_a_relay_on_this_machine_needs_no_log_in() -> None:
 
 
 def test_a_catcher_elsewhere_will_do_for_staging() -> None:
-    assert problems(ENVIRONMENT="staging", SMTP_HOST="mail", SMTP_USER="", SMTP_PASSWORD="") == []
+    assert (
+        problems(
+            ENVIRONMENT="staging", SMTP_HOST="mail", SMTP_USER="", SMTP_PASSWORD=""
+        )
+        == []
+    )
 
 
 def test_a_second_redis_password_is_a_contradiction() -> None:
@@ -173,7 +208,9 @@ def test_a_secret_is_never_printed(name: str, value: str) -> None:
 
 def test_a_secret_may_stand_in_a_file(tmp_path: Path) -> None:
     (tmp_path / "secret").write_text(SECRET + "\n")
-    given = {name: value for name, value in COMPLETE.items() if name != "SESSION_SECRET"}
+    given = {
+        name: value for name, value in COMPLETE.items() if name != "SESSION_SECRET"
+    }
     found = env.read(given | {"SESSION_SECRET_FILE": str(tmp_path / "secret")})
     assert (found.problems, found.values["SESSION_SECRET"]) == ([], SECRET)
 
@@ -184,7 +221,10 @@ def test_a_secret_file_that_is_not_there_is_a_problem() -> None:
 
 
 def test_a_dollar_in_a_password_is_a_dollar() -> None:
-    assert env.read(COMPLETE | {"SMTP_PASSWORD": "$HOME"}).values["SMTP_PASSWORD"] == "$HOME"
+    assert (
+        env.read(COMPLETE | {"SMTP_PASSWORD": "$HOME"}).values["SMTP_PASSWORD"]
+        == "$HOME"
+    )
 
 
 def test_a_file_can_be_checked_before_it_is_used(tmp_path: Path) -> None:
@@ -202,8 +242,14 @@ def test_a_file_that_is_not_there_is_said_so() -> None:
 
 def test_the_site_does_not_start_in_a_faulty_environment() -> None:
     command = [sys.executable, "manage.py", "check"]
-    environment = {"PATH": os.environ["PATH"], "ENVIRONMENT": "production", "WEB_URL": "http://yourapp.com"}
-    result = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    environment = {
+        "PATH": os.environ["PATH"],
+        "ENVIRONMENT": "production",
+        "WEB_URL": "http://yourapp.com",
+    }
+    result = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True
+    )
     assert result.returncode != 0
     assert "WEB_URL: must begin with https://" in result.stderr
     assert "SESSION_SECRET: is missing" in result.stderr

@@ -4,7 +4,11 @@ import pytest
 from django.core import mail
 from django.test import Client
 
-from password_reset.models import PasswordResetNotice, PasswordResetRequest, PasswordResetToken
+from password_reset.models import (
+    PasswordResetNotice,
+    PasswordResetRequest,
+    PasswordResetToken,
+)
 from tests.factories import NEW_PASSWORD, OLD_PASSWORD, UserFactory
 from tests.walk import ask, mailed_token, spend, token_in
 
@@ -35,7 +39,10 @@ def test_the_whole_flow_sets_a_new_password(client, token):
 
 def test_a_request_redirects_to_the_page_that_says_what_happens_next(client, user):
     response = ask(client, user.email)
-    assert (response.status_code, response["Location"]) == (302, "/forgot-password/done")
+    assert (response.status_code, response["Location"]) == (
+        302,
+        "/forgot-password/done",
+    )
     assert client.get("/forgot-password/done").status_code == 200
 
 
@@ -60,13 +67,19 @@ def test_the_person_who_resets_is_not_logged_in(client, token):
 
 def test_a_spent_link_says_so_and_offers_a_new_one(client, token):
     spend(client, token)
-    for answer in (client.get("/reset-password", {"token": token}), spend(client, token, "something-else-again")):
+    for answer in (
+        client.get("/reset-password", {"token": token}),
+        spend(client, token, "something-else-again"),
+    ):
         assert answer.status_code == 410
         assert 'action="/forgot-password"' in answer.text
     assert can_log_in(NEW_PASSWORD)
 
 
-@pytest.mark.parametrize("raw", ["0" * 64, "A" * 64, "f" * 63, "zz", "f" * 64 + "\n", "\x00", "é", "f" * 5000])
+@pytest.mark.parametrize(
+    "raw",
+    ["0" * 64, "A" * 64, "f" * 63, "zz", "f" * 64 + "\n", "\x00", "é", "f" * 5000],
+)
 def test_an_unknown_or_malformed_link_is_not_found(client, db, raw):
     assert client.get("/reset-password", {"token": raw}).status_code == 404
     assert spend(client, raw).status_code == 404
@@ -87,8 +100,12 @@ def test_looking_at_a_link_changes_nothing(client, user, token):
     assert spend(client, token).status_code == 302
 
 
-@pytest.mark.parametrize("password", ["short", "password123", "12345678901", "ada@example.com"])
-def test_a_refused_password_is_explained_and_leaves_the_link_usable(client, token, password):
+@pytest.mark.parametrize(
+    "password", ["short", "password123", "12345678901", "ada@example.com"]
+)
+def test_a_refused_password_is_explained_and_leaves_the_link_usable(
+    client, token, password
+):
     response = spend(client, token, password)
     assert response.status_code == 200
     assert 'aria-invalid="true"' in response.text
@@ -97,12 +114,19 @@ def test_a_refused_password_is_explained_and_leaves_the_link_usable(client, toke
 
 
 def test_two_different_passwords_are_refused(client, token):
-    data = {"token": token, "new_password1": NEW_PASSWORD, "new_password2": NEW_PASSWORD + "x"}
+    data = {
+        "token": token,
+        "new_password1": NEW_PASSWORD,
+        "new_password2": NEW_PASSWORD + "x",
+    }
     assert client.post("/reset-password", data).status_code == 200
     assert can_log_in(OLD_PASSWORD)
 
 
-@pytest.mark.parametrize("email", ["", "ada", "a@b", "a@example.com, b@example.com", "a@example.com\nb@example.com"])
+@pytest.mark.parametrize(
+    "email",
+    ["", "ada", "a@b", "a@example.com, b@example.com", "a@example.com\nb@example.com"],
+)
 def test_a_malformed_address_is_explained_and_kept_out(client, db, email):
     response = ask(client, email)
     assert response.status_code == 200
@@ -111,13 +135,21 @@ def test_a_malformed_address_is_explained_and_kept_out(client, db, email):
 
 
 def test_an_address_that_comes_twice_is_refused(client, user):
-    response = client.post("/forgot-password", {"email": [user.email, "evil@example.com"]})
+    response = client.post(
+        "/forgot-password", {"email": [user.email, "evil@example.com"]}
+    )
     assert response.status_code == 200
     assert not PasswordResetRequest.objects.exists()
 
 
 @pytest.mark.parametrize(
-    "path", ["/forgot-password", "/forgot-password/done", "/reset-password", "/reset-password/done"]
+    "path",
+    [
+        "/forgot-password",
+        "/forgot-password/done",
+        "/reset-password",
+        "/reset-password/done",
+    ],
 )
 def test_every_page_answers_with_and_without_a_trailing_slash(client, db, path):
     assert client.get(path).status_code == client.get(f"{path}/").status_code == 200

@@ -1,4 +1,6 @@
-"""The SQL of the deployment guide runs in the demo's database as it stands and answers as it promises."""
+"""The SQL of the deployment guide runs in the demo's database as it stands and answers
+as it promises.
+"""
 
 import os
 import subprocess
@@ -78,8 +80,15 @@ def run(statement):
 
 def psql(*arguments, url=None, **environment):
     """Run `psql` on this test's database and return what it prints."""
-    command = [str(postgres_binaries() / "psql"), url or database_url(), "--no-psqlrc", *arguments]
-    done = subprocess.run(command, env=os.environ | environment, cwd=ROOT, capture_output=True, text=True)
+    command = [
+        str(postgres_binaries() / "psql"),
+        url or database_url(),
+        "--no-psqlrc",
+        *arguments,
+    ]
+    done = subprocess.run(
+        command, env=os.environ | environment, cwd=ROOT, capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -110,12 +119,19 @@ def test_the_columns_are_listed_with_type_and_null():
     columns = {name: (kind, null) for name, kind, null in run(COLUMNS)}
     assert columns["user_id"] == ("bigint", "NO")
     assert columns["email"] == columns["token_hash"] == ("character varying", "NO")
-    assert columns["expires_at"] == columns["created_at"] == ("timestamp with time zone", "NO")
+    assert (
+        columns["expires_at"]
+        == columns["created_at"]
+        == ("timestamp with time zone", "NO")
+    )
     assert columns["used_at"] == ("timestamp with time zone", "YES")
     assert columns["used"][0] == "boolean"
 
 
-@pytest.mark.parametrize(("name", "column"), [("token", "token_hash"), ("user_id", "user_id"), ("email", "email")])
+@pytest.mark.parametrize(
+    ("name", "column"),
+    [("token", "token_hash"), ("user_id", "user_id"), ("email", "email")],
+)
 def test_the_expected_index_exists(name, column):
     definition = dict(run(INDEXES))[f"idx_password_reset_tokens_{name}"]
     assert f"btree ({column}" in definition  # a class of operators may follow
@@ -123,14 +139,18 @@ def test_the_expected_index_exists(name, column):
 
 
 def test_no_other_index_repeats_one_of_them():
-    covered = [definition.partition("USING")[2] for definition in dict(run(INDEXES)).values()]
+    covered = [
+        definition.partition("USING")[2] for definition in dict(run(INDEXES)).values()
+    ]
     assert len(covered) == len(set(covered))
 
 
 def test_the_grants_run():
     with transaction.atomic():
         run(GRANTS)
-        assert run("SELECT has_table_privilege('yourapp_user', 'users', 'UPDATE')") == [(True,)]
+        assert run("SELECT has_table_privilege('yourapp_user', 'users', 'UPDATE')") == [
+            (True,)
+        ]
         transaction.set_rollback(True)  # a role belongs to the whole server
 
 
@@ -146,7 +166,9 @@ def test_the_clean_up_deletes_dead_tokens_and_spares_the_living(live):
 
 @committed
 def test_the_cron_line_s_clean_up_runs_in_psql(live):
-    delete = "DELETE FROM password_reset_tokens WHERE expires_at < NOW() OR used = true;"
+    delete = (
+        "DELETE FROM password_reset_tokens WHERE expires_at < NOW() OR used = true;"
+    )
     assert psql("-c", delete).strip() == "DELETE 3"
 
 
@@ -165,8 +187,15 @@ def application(transactional_db):
     """The address of this database for the role with the fewest rights."""
     role = f"app_{connection.settings_dict['NAME']}"
     for _twice in range(2):
-        psql("--file", "deploy/sql/grants.sql", APP_DATABASE_USER=role, APP_DATABASE_PASSWORD="secure-password")
-    yield database_url().replace("postgres://postgres@", f"postgres://{role}:secure-password@")
+        psql(
+            "--file",
+            "deploy/sql/grants.sql",
+            APP_DATABASE_USER=role,
+            APP_DATABASE_PASSWORD="secure-password",
+        )
+    yield database_url().replace(
+        "postgres://postgres@", f"postgres://{role}:secure-password@"
+    )
     run(f'DROP OWNED BY "{role}"')
     run(f'DROP ROLE "{role}"')
 
@@ -174,12 +203,19 @@ def application(transactional_db):
 @pytest.fixture
 def demo(application, smtp_server):
     """The environment of the demo as it ships, in that role."""
-    return smtp_server.environment | {"DATABASE_URL": application, "DJANGO_SETTINGS_MODULE": "project.settings"}
+    return smtp_server.environment | {
+        "DATABASE_URL": application,
+        "DJANGO_SETTINGS_MODULE": "project.settings",
+    }
 
 
 @committed
-def test_the_flow_needs_no_more_than_the_granted_rights(demo, processes, smtp_server, user):
-    type(user).objects.update(password=make_password(OLD_PASSWORD, hasher="pbkdf2_sha256"))
+def test_the_flow_needs_no_more_than_the_granted_rights(
+    demo, processes, smtp_server, user
+):
+    type(user).objects.update(
+        password=make_password(OLD_PASSWORD, hasher="pbkdf2_sha256")
+    )
     site = processes.gunicorn(workers=1, **demo)
     worker = processes.db_worker(**demo)
     elsewhere = Person(site.url)
@@ -209,5 +245,8 @@ def test_the_purge_and_cron_need_no_more_than_the_granted_rights(demo, processes
     ],
 )
 def test_the_application_may_not(forbidden, application):
-    with psycopg.connect(application) as session, pytest.raises(psycopg.errors.InsufficientPrivilege):
+    with (
+        psycopg.connect(application) as session,
+        pytest.raises(psycopg.errors.InsufficientPrivilege),
+    ):
         session.execute(forbidden)

@@ -1,4 +1,6 @@
-"""Whose mailbox? Whatever is typed or sent along, a link goes to the stored address and leads to our own site."""
+"""Whose mailbox? Whatever is typed or sent along, a link goes to the stored address and
+leads to our own site.
+"""
 
 import json
 import re
@@ -47,10 +49,14 @@ def recipients(client, door, email):
 
 @pytest.fixture
 def unicode_letters():
-    """Be sure that PostgreSQL takes a dotless i for the small letter of I, as it does nearly everywhere."""
+    """Be sure that PostgreSQL takes a dotless i for the small letter of I, as it does
+    nearly everywhere.
+    """
     with connection.cursor() as cursor:
         cursor.execute("SELECT UPPER('\u0131')")
-        assert cursor.fetchone() == ("I",), "this database was made with another locale than C.UTF-8 or a language's"
+        assert cursor.fetchone() == ("I",), (
+            "this database was made with another locale than C.UTF-8 or a language's"
+        )
 
 
 LOOK_ALIKES = {
@@ -79,28 +85,44 @@ def test_a_look_alike_never_takes_the_link(client, door, unicode_letters, typed)
     assert {to for message in mail.outbox for to in message.to} <= {"mike@example.com"}
 
 
-@pytest.mark.parametrize("typed", ["m\u0131ke@example.com", "mik\u0435@example.com", "mike@\u0435xample.com"])
-def test_the_link_of_a_look_alike_that_has_an_account_is_its_own(client, door, unicode_letters, typed):
+@pytest.mark.parametrize(
+    "typed", ["m\u0131ke@example.com", "mik\u0435@example.com", "mike@\u0435xample.com"]
+)
+def test_the_link_of_a_look_alike_that_has_an_account_is_its_own(
+    client, door, unicode_letters, typed
+):
     UserFactory(email="mike@example.com")
     UserFactory(email=typed)
     assert recipients(client, door, typed) == [typed]
 
 
-@pytest.mark.parametrize("typed", ["mike\uff20example.com", "mike\ufe6bexample.com", "a\uff20b@example.com"])
-def test_an_address_that_is_sound_only_before_normalising_is_refused(client, door, typed):
+@pytest.mark.parametrize(
+    "typed", ["mike\uff20example.com", "mike\ufe6bexample.com", "a\uff20b@example.com"]
+)
+def test_an_address_that_is_sound_only_before_normalising_is_refused(
+    client, door, typed
+):
     assert door(client, typed).status_code in {200, 400}
     assert not PasswordResetRequest.objects.exists()
 
 
 @pytest.mark.parametrize(
-    "stored", ["Stra\u00dfe@example.com", "\u8cea\u554f@example.com", "J\u00fcrgen@b\u00fccher.example"]
+    "stored",
+    [
+        "Stra\u00dfe@example.com",
+        "\u8cea\u554f@example.com",
+        "J\u00fcrgen@b\u00fccher.example",
+    ],
 )
 def test_an_address_beyond_ascii_reaches_its_owner_as_stored(client, door, stored):
     UserFactory(email=stored)
     assert recipients(client, door, stored) == [stored]
 
 
-@pytest.mark.parametrize("typed", ["ADA@EXAMPLE.COM", "Ada@Example.com", " ada@example.com ", "ada@example.com\n"])
+@pytest.mark.parametrize(
+    "typed",
+    ["ADA@EXAMPLE.COM", "Ada@Example.com", " ada@example.com ", "ada@example.com\n"],
+)
 def test_another_case_reaches_the_user_at_the_stored_address(client, door, typed):
     UserFactory(email=ADA)
     assert recipients(client, door, typed) == [ADA]
@@ -153,9 +175,18 @@ def test_a_form_with_several_addresses_is_refused(client, fields):
 
 def test_addresses_of_other_fields_and_of_the_query_get_nothing(client):
     UserFactory(email=ADA)
-    fields = {"email": ADA, "cc": "evil@example.net", "to": "evil@example.net", "email2": "evil@example.net"}
+    fields = {
+        "email": ADA,
+        "cc": "evil@example.net",
+        "to": "evil@example.net",
+        "email2": "evil@example.net",
+    }
     client.post("/forgot-password?email=evil@example.net&cc=evil@example.net", fields)
-    call(client, "request-password-reset?email=evil@example.net", fields | {"emails": ["evil@example.net"]})
+    call(
+        client,
+        "request-password-reset?email=evil@example.net",
+        fields | {"emails": ["evil@example.net"]},
+    )
     services.process_due()
     assert [message.recipients() for message in mail.outbox] == [[ADA], [ADA]]
 
@@ -163,41 +194,71 @@ def test_addresses_of_other_fields_and_of_the_query_get_nothing(client):
 POISON = {
     "host": {"HTTP_HOST": "evil.example"},
     "port": {"HTTP_HOST": "testserver:1337"},
-    "forwarded host": {"HTTP_X_FORWARDED_HOST": "evil.example", "HTTP_X_FORWARDED_SERVER": "evil.example"},
-    "forwarded scheme": {"HTTP_X_FORWARDED_PROTO": "evil", "HTTP_X_FORWARDED_PORT": "1337"},
+    "forwarded host": {
+        "HTTP_X_FORWARDED_HOST": "evil.example",
+        "HTTP_X_FORWARDED_SERVER": "evil.example",
+    },
+    "forwarded scheme": {
+        "HTTP_X_FORWARDED_PROTO": "evil",
+        "HTTP_X_FORWARDED_PORT": "1337",
+    },
     "forwarded": {"HTTP_FORWARDED": "for=192.0.2.1;host=evil.example;proto=https"},
-    "origin": {"HTTP_ORIGIN": "https://evil.example", "HTTP_REFERER": "https://evil.example/"},
+    "origin": {
+        "HTTP_ORIGIN": "https://evil.example",
+        "HTTP_REFERER": "https://evil.example/",
+    },
     "other hosts": {
         "HTTP_X_HOST": "evil.example",
         "HTTP_X_ORIGINAL_HOST": "evil.example",
         "SERVER_NAME": "evil.example",
     },
-    "other paths": {"HTTP_X_ORIGINAL_URL": "//evil.example/", "HTTP_X_REWRITE_URL": "//evil.example/"},
-    "script name": {"HTTP_SCRIPT_NAME": "/evil.example", "HTTP_X_FORWARDED_PREFIX": "/evil.example"},
+    "other paths": {
+        "HTTP_X_ORIGINAL_URL": "//evil.example/",
+        "HTTP_X_REWRITE_URL": "//evil.example/",
+    },
+    "script name": {
+        "HTTP_SCRIPT_NAME": "/evil.example",
+        "HTTP_X_FORWARDED_PREFIX": "/evil.example",
+    },
     "browser": {"HTTP_USER_AGENT": "evil.example says: call 555-1337 bot/1.0"},
     "language": {"HTTP_ACCEPT_LANGUAGE": "evil.example, en;q=0.1"},
 }
 
 
 def whole(message):
-    """Return a mail as it leaves: headers and both texts, with each transfer encoding undone."""
+    """Return a mail as it leaves: headers and both texts, with each transfer encoding
+    undone.
+    """
     sent = message.message()
-    return "\n".join([sent.as_string(), *(part.get_payload(decode=True).decode() for part in sent.get_payload())])
+    return "\n".join(
+        [
+            sent.as_string(),
+            *(part.get_payload(decode=True).decode() for part in sent.get_payload()),
+        ]
+    )
 
 
 @pytest.mark.parametrize("headers", POISON.values(), ids=POISON)
-def test_a_link_leads_to_the_base_url_whatever_the_headers_say(client, door, settings, headers):
+def test_a_link_leads_to_the_base_url_whatever_the_headers_say(
+    client, door, settings, headers
+):
     settings.ALLOWED_HOSTS = ["*"]
     settings.USE_X_FORWARDED_HOST = settings.USE_X_FORWARDED_PORT = True
     UserFactory(email=ADA)
     door(client, ADA, **headers)
     services.process_due()
     text = whole(mail.outbox[0])
-    assert set(re.findall(r"(\w+://[^/\s\"]+)/reset-password\?token=", text)) == {host.PASSWORD_RESET_BASE_URL}
-    assert not re.search(r"evil|\b1337\b", text)  # whole: four digits alone stand in some tokens by chance
+    assert set(re.findall(r"(\w+://[^/\s\"]+)/reset-password\?token=", text)) == {
+        host.PASSWORD_RESET_BASE_URL
+    }
+    assert not re.search(
+        r"evil|\b1337\b", text
+    )  # whole: four digits alone stand in some tokens by chance
 
 
-@pytest.mark.parametrize("name", ["testserver@evil.example", "evil example", "", "a" * 300 + "/", "[::1"])
+@pytest.mark.parametrize(
+    "name", ["testserver@evil.example", "evil example", "", "a" * 300 + "/", "[::1"]
+)
 def test_a_host_that_is_no_host_is_refused(client, door, settings, name):
     settings.ALLOWED_HOSTS = ["*"]
     assert door(client, ADA, HTTP_HOST=name).status_code == 400
@@ -206,14 +267,20 @@ def test_a_host_that_is_no_host_is_refused(client, door, settings, name):
 
 def test_no_query_parameter_reaches_a_mail(client):
     UserFactory(email=ADA)
-    client.post("/forgot-password?next=https://evil.example/&link=evil&name=evil&site_url=evil", {"email": ADA})
+    client.post(
+        "/forgot-password?next=https://evil.example/&link=evil&name=evil&site_url=evil",
+        {"email": ADA},
+    )
     services.process_due()
     assert "evil" not in whole(mail.outbox[0])
 
 
 def test_no_query_parameter_leads_a_visitor_away(client):
     assert ask(client, ADA)["Location"] == "/forgot-password/done"
-    answer = client.post("/forgot-password?next=https://evil.example/", {"email": ADA, "next": "//evil.example"})
+    answer = client.post(
+        "/forgot-password?next=https://evil.example/",
+        {"email": ADA, "next": "//evil.example"},
+    )
     assert answer["Location"] == "/forgot-password/done"
 
 
@@ -236,7 +303,9 @@ def test_a_name_cannot_carry_somebodys_message(client, name):
     assert "evil" not in whole(mail.outbox[0])
 
 
-@pytest.mark.parametrize("name", ["Ada", "Anne-Marie O'Neill", "\u5c0f\u6797", "J\u00fcrgen"])
+@pytest.mark.parametrize(
+    "name", ["Ada", "Anne-Marie O'Neill", "\u5c0f\u6797", "J\u00fcrgen"]
+)
 def test_an_ordinary_name_is_greeted(client, name):
     UserFactory(email=ADA, first_name=name)
     ask(client, ADA)
@@ -258,8 +327,14 @@ class TestBadForms:
     @pytest.mark.parametrize(
         ("media_type", "body"),
         [
-            ("application/x-www-form-urlencoded", b"\xff\xfe=\xff&email=%ff%fe&token=%00"),
-            ("application/x-www-form-urlencoded", b"&".join(b"x%d=1" % number for number in range(2000))),
+            (
+                "application/x-www-form-urlencoded",
+                b"\xff\xfe=\xff&email=%ff%fe&token=%00",
+            ),
+            (
+                "application/x-www-form-urlencoded",
+                b"&".join(b"x%d=1" % number for number in range(2000)),
+            ),
             ("application/x-www-form-urlencoded", b"email=" + b"a" * 3_000_000),
             ("multipart/form-data; boundary=x", b"--x\r\nbroken"),
             ("multipart/form-data", b"no boundary"),
@@ -268,7 +343,17 @@ class TestBadForms:
             ("text/plain", b"email=ada@example.com"),
             ("", b""),
         ],
-        ids=["bytes", "2000 fields", "3 MB", "broken parts", "no boundary", "a file", "JSON", "text", "nothing"],
+        ids=[
+            "bytes",
+            "2000 fields",
+            "3 MB",
+            "broken parts",
+            "no boundary",
+            "a file",
+            "JSON",
+            "text",
+            "nothing",
+        ],
     )
     def test_a_body_that_is_no_form_is_refused(self, client, path, media_type, body):
         answer = client.generic("POST", path, body, CONTENT_TYPE=media_type)
@@ -276,26 +361,60 @@ class TestBadForms:
         assert not PasswordResetRequest.objects.exists()
 
     @pytest.mark.parametrize(
-        "email", ["a" * 1_000_000, "a@" * 1000, "\u0130" * 300 + "@x.org", "a@" + "\ufdfa" * 60 + ".org", "\x00"]
+        "email",
+        [
+            "a" * 1_000_000,
+            "a@" * 1000,
+            "\u0130" * 300 + "@x.org",
+            "a@" + "\ufdfa" * 60 + ".org",
+            "\x00",
+        ],
     )
     def test_an_address_of_any_size_is_refused(self, client, door, email):
         assert door(client, email).status_code in {200, 400}
         assert not PasswordResetRequest.objects.exists()
 
     @pytest.mark.parametrize(
-        "raw", ["\x00", "\ud7ff", "0" * 64 + "\x00", "\u0660" * 64, "A" * 64, "0" * 1_000_000, "[]", "None"]
+        "raw",
+        [
+            "\x00",
+            "\ud7ff",
+            "0" * 64 + "\x00",
+            "\u0660" * 64,
+            "A" * 64,
+            "0" * 1_000_000,
+            "[]",
+            "None",
+        ],
     )
     def test_a_token_of_any_shape_is_unknown(self, client, raw):
         assert spend(client, raw).status_code == 404
         assert client.get("/reset-password", {"token": raw[:4000]}).status_code == 404
 
-    @pytest.mark.parametrize("query", ["token=%ff%fe", "token[]=a", "token=a&token=b", "token", "%00=%00", "=", "&&&"])
+    @pytest.mark.parametrize(
+        "query",
+        [
+            "token=%ff%fe",
+            "token[]=a",
+            "token=a&token=b",
+            "token",
+            "%00=%00",
+            "=",
+            "&&&",
+        ],
+    )
     def test_a_query_of_any_shape_is_no_error(self, client, query):
         assert client.get(f"/reset-password?{query}").status_code in {200, 404}
 
     @pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE", "TRACE", "POTS"])
     @pytest.mark.parametrize(
-        "path", ["/forgot-password", "/forgot-password/done", "/reset-password", "/reset-password/done"]
+        "path",
+        [
+            "/forgot-password",
+            "/forgot-password/done",
+            "/reset-password",
+            "/reset-password/done",
+        ],
     )
     def test_another_method_is_refused(self, client, method, path):
         assert client.generic(method, path, BytesIO(b"email=a")).status_code == 405

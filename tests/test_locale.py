@@ -30,8 +30,16 @@ every_catalogue = pytest.mark.parametrize("path", CATALOGUES, ids=language)
 
 def marked_in_python() -> set[str]:
     """Every literal that the package's modules mark for translation."""
-    nodes = (node for path in PACKAGE.rglob("*.py") for node in ast.walk(ast.parse(path.read_text())))
-    calls = [node for node in nodes if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)]
+    nodes = (
+        node
+        for path in PACKAGE.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+    )
+    calls = [
+        node
+        for node in nodes
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+    ]
     marked = [call.args[0] for call in calls if call.func.id in MARKERS]
     marked += [call.args[1] for call in calls if call.func.id in WITH_CONTEXT]
     return {argument.value for argument in marked if isinstance(argument, ast.Constant)}
@@ -39,22 +47,31 @@ def marked_in_python() -> set[str]:
 
 def marked_in_templates() -> set[str]:
     """Every literal that the package's templates mark for translation."""
-    sources = (templatize(path.read_text()) for path in (PACKAGE / "templates").rglob("*.*"))
+    sources = (
+        templatize(path.read_text()) for path in (PACKAGE / "templates").rglob("*.*")
+    )
     found = [match for source in sources for match in IN_TEMPLATE.findall(source)]
-    return {ast.literal_eval(second if context or not first else first) for context, first, second in found}
+    return {
+        ast.literal_eval(second if context or not first else first)
+        for context, first, second in found
+    }
 
 
 def sentences(entry: polib.POEntry) -> list[str]:
     return list(entry.msgstr_plural.values()) or [entry.msgstr]
 
 
-def spoken(catalogue: polib.POFile | polib.MOFile) -> dict[tuple[str | None, str], list[str]]:
+def spoken(
+    catalogue: polib.POFile | polib.MOFile,
+) -> dict[tuple[str | None, str], list[str]]:
     return {(entry.msgctxt, entry.msgid): sentences(entry) for entry in catalogue}
 
 
 def test_there_are_ten_languages_and_the_demo_offers_them():
     assert {language(path) for path in CATALOGUES} == LANGUAGES
-    assert {translation.to_locale(code) for code, _ in settings.LANGUAGES} == LANGUAGES | {"en"}
+    assert {
+        translation.to_locale(code) for code, _ in settings.LANGUAGES
+    } == LANGUAGES | {"en"}
 
 
 @every_catalogue
@@ -89,7 +106,11 @@ def test_every_plural_form_of_the_language_is_there(path):
 
 @every_catalogue
 def test_no_translation_brings_markup(path):
-    assert not [entry.msgid for entry in polib.pofile(str(path)) if any(map(MARKUP.search, sentences(entry)))]
+    assert not [
+        entry.msgid
+        for entry in polib.pofile(str(path))
+        if any(map(MARKUP.search, sentences(entry)))
+    ]
 
 
 @every_catalogue
@@ -102,6 +123,9 @@ def test_the_compiled_catalogue_is_up_to_date(path):
 def test_a_page_speaks_the_language_of_the_browser(client, code):
     response = client.get("/forgot-password", headers={"Accept-Language": code})
     with translation.override(code):
-        assert f"<h1>{translation.gettext('Forgot your password?')}</h1>" in response.content.decode()
+        assert (
+            f"<h1>{translation.gettext('Forgot your password?')}</h1>"
+            in response.content.decode()
+        )
     direction = "rtl" if code == "ar" else "ltr"
     assert f'<html lang="{code}" dir="{direction}">' in response.content.decode()

@@ -17,7 +17,9 @@ RAW = "0123456789abcdef" * 4
 
 @pytest.fixture
 def log():
-    """A child logger whose parent's handler has the filter, and the lines that come out."""
+    """A child logger whose parent's handler has the filter, and the lines that come
+    out.
+    """
     stream = io.StringIO()
     handler = logging.StreamHandler(stream)
     handler.setFormatter(JsonFormatter("%(message)s"))
@@ -29,19 +31,28 @@ def log():
     parent.removeHandler(handler)
 
 
-@pytest.mark.parametrize("text", [RAW, RAW.upper(), f"?token={RAW}&x=1", f"%3D{RAW}", RAW * 2, f"\n{RAW}\n"])
+@pytest.mark.parametrize(
+    "text", [RAW, RAW.upper(), f"?token={RAW}&x=1", f"%3D{RAW}", RAW * 2, f"\n{RAW}\n"]
+)
 def test_a_text_keeps_at_most_the_first_digits(text):
     assert RAW[12:].lower() not in redact(text).lower()
 
 
-@pytest.mark.parametrize("text", ["", "hello", "0" * 63, "d41d8cd98f00b204e9800998ecf8427e", "a" * 40])
+@pytest.mark.parametrize(
+    "text", ["", "hello", "0" * 63, "d41d8cd98f00b204e9800998ecf8427e", "a" * 40]
+)
 def test_other_texts_stay_as_they_are(text):
     assert redact(text) == text
 
 
 def test_message_arguments_and_extra_fields_lose_the_token(log):
     logger, stream = log
-    logger.warning("%s opened %s", "somebody", f"/reset-password?token={RAW}", extra={"path": RAW, "status": 200})
+    logger.warning(
+        "%s opened %s",
+        "somebody",
+        f"/reset-password?token={RAW}",
+        extra={"path": RAW, "status": 200},
+    )
     line = json.loads(stream.getvalue())
     assert line["message"] == "somebody opened /reset-password?token=01234567..."
     assert (line["path"], line["status"]) == ("01234567...", 200)
@@ -63,7 +74,10 @@ def test_an_exception_loses_it_with_its_causes(log):
     except ValueError:
         logger.exception("failed")
     assert RAW not in stream.getvalue()
-    assert "ValueError: no row for 01234567..." in json.loads(stream.getvalue())["exc_info"]
+    assert (
+        "ValueError: no row for 01234567..."
+        in json.loads(stream.getvalue())["exc_info"]
+    )
 
 
 def test_an_exception_without_a_token_keeps_its_traceback(log):
@@ -82,14 +96,22 @@ def test_a_message_that_does_not_fit_its_arguments_is_no_way_out(log, capsys):
 
 
 def test_an_error_mail_to_the_admins_has_no_token(settings, mailoutbox):
-    settings.ADMINS = ["admin@example.com"] if django.VERSION >= (6, 0) else [("Admin", "admin@example.com")]
+    settings.ADMINS = (
+        ["admin@example.com"]
+        if django.VERSION >= (6, 0)
+        else [("Admin", "admin@example.com")]
+    )
     request = RequestFactory().post(
-        f"/reset-password?token={RAW}", {"token": RAW}, HTTP_REFERER=f"https://www.example.com/?token={RAW}"
+        f"/reset-password?token={RAW}",
+        {"token": RAW},
+        HTTP_REFERER=f"https://www.example.com/?token={RAW}",
     )
     assert request.POST["token"] == RAW
     handler = AdminEmailHandler(include_html=True)
     handler.addFilter(RedactResetTokens())
-    record = logging.makeLogRecord({"msg": "failed %s", "args": (RAW,), "levelname": "ERROR", "request": request})
+    record = logging.makeLogRecord(
+        {"msg": "failed %s", "args": (RAW,), "levelname": "ERROR", "request": request}
+    )
     handler.handle(record)
     message = mailoutbox[0]
     assert RAW not in message.subject + message.body + str(message.alternatives)

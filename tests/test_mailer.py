@@ -46,7 +46,9 @@ def test_the_message_id_is_of_our_own_domain_and_stands_on_the_token(mailed, set
     assert PasswordResetToken.objects.get().message_id == message_id
 
 
-def test_a_sender_with_an_international_domain_writes_a_plain_message_id(smtp, settings, user):
+def test_a_sender_with_an_international_domain_writes_a_plain_message_id(
+    smtp, settings, user
+):
     settings.PASSWORD_RESET_FROM_EMAIL = "Büro <noreply@bücher.example>"
     ask(user.email)
     assert smtp.deliveries[0].message["Message-ID"].endswith("@xn--bcher-kva.example>")
@@ -61,10 +63,15 @@ def test_no_line_is_longer_than_a_mail_server_must_accept(mailed):
 def test_text_and_html_carry_the_same_link(mailed, settings):
     links = {part.partition("token=")[2][:64] for part in (mailed.text, mailed.html)}
     assert len(links) == 1
-    assert f"{settings.PASSWORD_RESET_BASE_URL}/reset-password?token={links.pop()}" in mailed.text
+    assert (
+        f"{settings.PASSWORD_RESET_BASE_URL}/reset-password?token={links.pop()}"
+        in mailed.text
+    )
 
 
-@pytest.mark.parametrize("address", ["Straße@example.com", "質問@example.com", "jürgen@bücher.example"])
+@pytest.mark.parametrize(
+    "address", ["Straße@example.com", "質問@example.com", "jürgen@bücher.example"]
+)
 def test_a_mailbox_beyond_ascii_is_written_to_as_it_is(smtp, address):
     UserFactory(email=address)
     ask(address)
@@ -80,7 +87,11 @@ def test_a_server_that_cannot_write_to_such_a_mailbox_writes_to_nobody_else(smtp
     UserFactory(email="Straße@example.com")
     row = ask("Straße@example.com")
     row.refresh_from_db()
-    assert (smtp.deliveries, row.last_error, bool(row.failed_at)) == ([], "Undeliverable", True)
+    assert (smtp.deliveries, row.last_error, bool(row.failed_at)) == (
+        [],
+        "Undeliverable",
+        True,
+    )
 
 
 REFUSALS = {
@@ -96,7 +107,9 @@ REFUSALS = {
 
 
 @pytest.mark.parametrize(("reply", "at_once"), REFUSALS.items())
-def test_a_refused_mailbox_is_given_up_at_once_unless_it_can_heal(smtp, user, reply, at_once):
+def test_a_refused_mailbox_is_given_up_at_once_unless_it_can_heal(
+    smtp, user, reply, at_once
+):
     smtp.replies[user.email] = reply
     row = ask(user.email)
     row.refresh_from_db()
@@ -115,24 +128,37 @@ BAD_ADDRESSES = [
 
 
 @pytest.mark.parametrize("address", BAD_ADDRESSES)
-def test_a_stored_address_that_cannot_stand_in_a_mail_gets_none(smtp, settings, address):
+def test_a_stored_address_that_cannot_stand_in_a_mail_gets_none(
+    smtp, settings, address
+):
     victim = UserFactory(email=address)
     settings.PASSWORD_RESET_USER_FINDER = lambda typed: [victim]
     row = ask("ada@example.com")
     row.refresh_from_db()
-    assert (smtp.deliveries, row.last_error, bool(row.failed_at)) == ([], "Undeliverable", True)
+    assert (smtp.deliveries, row.last_error, bool(row.failed_at)) == (
+        [],
+        "Undeliverable",
+        True,
+    )
 
 
 def test_one_bad_address_of_several_leaves_the_others_their_mail(smtp, settings):
-    users = [UserFactory(email=address) for address in ("ada@example.com\nBcc: e@example.com", "eve@example.com")]
+    users = [
+        UserFactory(email=address)
+        for address in ("ada@example.com\nBcc: e@example.com", "eve@example.com")
+    ]
     settings.PASSWORD_RESET_USER_FINDER = lambda typed: users
     row = ask("ada@example.com")
     row.refresh_from_db()
-    assert [delivery.recipients for delivery in smtp.deliveries] == [("eve@example.com",)]
+    assert [delivery.recipients for delivery in smtp.deliveries] == [
+        ("eve@example.com",)
+    ]
     assert (row.mails_sent, row.last_error) == (1, "Undeliverable")
 
 
-@pytest.mark.parametrize("address", ["o'neil+x@example.com", '"a b"@example.com', "ada@bücher.example"])
+@pytest.mark.parametrize(
+    "address", ["o'neil+x@example.com", '"a b"@example.com', "ada@bücher.example"]
+)
 def test_an_unusual_but_right_address_gets_its_mail(smtp, address):
     UserFactory(email=address)
     ask(address)
@@ -172,11 +198,19 @@ def test_a_connection_that_was_cut_is_made_anew_for_the_same_mail(smtp, queue):
     assert not PasswordResetRequest.objects.exclude(last_error="").exists()
 
 
-def test_while_no_mail_can_leave_one_row_is_tried_and_the_others_keep_their_attempts(smtp, queue):
+def test_while_no_mail_can_leave_one_row_is_tried_and_the_others_keep_their_attempts(
+    smtp, queue
+):
     queue(5)
     smtp.stop()
     assert services.process_due() == 1
-    assert sorted(PasswordResetRequest.objects.values_list("attempts", flat=True)) == [0, 0, 0, 0, 1]
+    assert sorted(PasswordResetRequest.objects.values_list("attempts", flat=True)) == [
+        0,
+        0,
+        0,
+        0,
+        1,
+    ]
 
 
 def test_one_mailbox_that_asks_for_patience_does_not_stop_the_round(smtp, queue):
@@ -193,10 +227,16 @@ def test_a_server_that_says_nothing_is_left_after_the_time_out(smtp, settings, u
     row = ask(user.email)
     row.refresh_from_db()
     assert (timezone.now() - before).total_seconds() < 5
-    assert (row.last_error, row.processed_at, row.failed_at) == ("TimeoutError", None, None)
+    assert (row.last_error, row.processed_at, row.failed_at) == (
+        "TimeoutError",
+        None,
+        None,
+    )
 
 
-def test_a_server_that_turned_slow_is_not_sent_the_same_mail_twice_at_once(smtp, settings, queue):
+def test_a_server_that_turned_slow_is_not_sent_the_same_mail_twice_at_once(
+    smtp, settings, queue
+):
     queue(2)
     shorten_time_out(settings, 0.3)
     with transport.connection():

@@ -1,4 +1,6 @@
-"""The two mails as people get them: the same words twice, safe to open, readable in every mail program."""
+"""The two mails as people get them: the same words twice, safe to open, readable in
+every mail program.
+"""
 
 import re
 from html import unescape
@@ -33,8 +35,15 @@ def html_of(message):
 
 
 def seen(html):
-    """What a reader of the HTML mail sees, without its head, its preheader and its conditional comments."""
-    body = re.sub(r"<head>.*?</head>|<!--.*?-->|<div style=\"display:none.*?</div>", "", html, flags=re.DOTALL)
+    """What a reader of the HTML mail sees, without its head, its preheader and its
+    conditional comments.
+    """
+    body = re.sub(
+        r"<head>.*?</head>|<!--.*?-->|<div style=\"display:none.*?</div>",
+        "",
+        html,
+        flags=re.DOTALL,
+    )
     return SET_APART.sub("", unescape(re.sub(r"<[^>]+>", "", body)))
 
 
@@ -43,7 +52,11 @@ def test_both_parts_say_the_same(client, user, code):
     user.language = code
     user.save()
     for message in both_mails(client, user):
-        lines = [SET_APART.sub("", line) for line in message.body.splitlines() if line != "-- "]
+        lines = [
+            SET_APART.sub("", line)
+            for line in message.body.splitlines()
+            if line != "-- "
+        ]
         assert [line for line in lines if line not in seen(html_of(message))] == []
 
 
@@ -53,7 +66,9 @@ def test_a_mail_is_small_and_needs_nothing_from_elsewhere(client, user, code):
     user.save()
     for message in both_mails(client, user):
         assert len(message.message().as_bytes()) < 102 * 1024
-        assert not re.search(r"<(img|link|script|iframe)|url\(|@import|@font-face", html_of(message))
+        assert not re.search(
+            r"<(img|link|script|iframe)|url\(|@import|@font-face", html_of(message)
+        )
 
 
 def test_the_link_is_there_twice_and_in_full(client, user):

@@ -6,13 +6,23 @@ from django.core.management import call_command
 from django.db import connection
 from django.test import Client
 
-from password_reset.models import PasswordResetNotice, PasswordResetRequest, PasswordResetToken, UserSession
+from password_reset.models import (
+    PasswordResetNotice,
+    PasswordResetRequest,
+    PasswordResetToken,
+    UserSession,
+)
 from tests.factories import NEW_PASSWORD, OLD_PASSWORD
 from tests.walk import ask, mailed_token, spend
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.sqlite]
 
-TABLES = {"password_reset_tokens", "password_reset_requests", "password_reset_notices", "user_sessions"}
+TABLES = {
+    "password_reset_tokens",
+    "password_reset_requests",
+    "password_reset_notices",
+    "user_sessions",
+}
 
 
 @pytest.fixture
@@ -21,7 +31,12 @@ def rows(user):
     spend(Client(), mailed_token(Client(), user.email))
     ask(Client(), user.email)
     Client().login(username=user.email, password=NEW_PASSWORD)
-    for model in (PasswordResetToken, PasswordResetRequest, PasswordResetNotice, UserSession):
+    for model in (
+        PasswordResetToken,
+        PasswordResetRequest,
+        PasswordResetNotice,
+        UserSession,
+    ):
         assert model.objects.exists()
     return user
 
@@ -42,8 +57,18 @@ def test_forward_again_the_flow_works(migrated_back, rows):
     call_command("migrate", "password_reset", verbosity=0)
     assert set(connection.introspection.table_names()) >= TABLES
     assert not PasswordResetToken.objects.exists()
-    assert spend(Client(), mailed_token(Client(), rows.email), OLD_PASSWORD).status_code == 302
+    assert (
+        spend(Client(), mailed_token(Client(), rows.email), OLD_PASSWORD).status_code
+        == 302
+    )
 
 
 def test_no_model_has_changed_without_a_migration():
-    call_command("makemigrations", "--check", "--dry-run", "password_reset", "project", verbosity=0)
+    call_command(
+        "makemigrations",
+        "--check",
+        "--dry-run",
+        "password_reset",
+        "project",
+        verbosity=0,
+    )

@@ -1,4 +1,6 @@
-"""openapi.yaml against the server: what schemathesis thinks of, and each answer that is documented."""
+"""openapi.yaml against the server: what schemathesis thinks of, and each answer that is
+documented.
+"""
 
 import subprocess
 import sys
@@ -21,9 +23,9 @@ from tests.walk import call, token_in
 PATH = Path(password_reset.__file__).with_name("openapi.yaml")
 SPEC = yaml.safe_load(PATH.read_text())
 REQUEST, VERIFY, RESET = ENDPOINTS = [path.lstrip("/") for path in SPEC["paths"]]
-EXAMPLE_TOKEN = SPEC["paths"]["/reset-password"]["post"]["requestBody"]["content"]["application/json"]["examples"][
-    "password"
-]["value"]["token"]
+EXAMPLE_TOKEN = SPEC["paths"]["/reset-password"]["post"]["requestBody"]["content"][
+    "application/json"
+]["examples"]["password"]["value"]["token"]
 SCHEMAS = SPEC["components"]["schemas"]
 PROBLEM = "application/problem+json"
 
@@ -44,7 +46,10 @@ def check(schema, value):
 
 
 def responses_of(endpoint):
-    return {int(code): resolved(found) for code, found in SPEC["paths"][f"/{endpoint}"]["post"]["responses"].items()}
+    return {
+        int(code): resolved(found)
+        for code, found in SPEC["paths"][f"/{endpoint}"]["post"]["responses"].items()
+    }
 
 
 def check_answer(endpoint, response):
@@ -55,22 +60,35 @@ def check_answer(endpoint, response):
     check(content["schema"], response.json())
     for name, header in documented["headers"].items():
         schema = resolved(header)["schema"]
-        check(schema, int(response[name]) if schema.get("type") == "integer" else response[name])
+        check(
+            schema,
+            int(response[name]) if schema.get("type") == "integer" else response[name],
+        )
 
 
 def codes_of(schema):
     """Return the codes of a problem's schema, or those of its alternatives."""
     schema = SCHEMAS[schema["$ref"].rpartition("/")[2]] if "$ref" in schema else schema
     alternatives = schema.get("oneOf")
-    return set().union(*map(codes_of, alternatives)) if alternatives else {schema["properties"]["code"]["const"]}
+    return (
+        set().union(*map(codes_of, alternatives))
+        if alternatives
+        else {schema["properties"]["code"]["const"]}
+    )
 
 
 def documented():
-    """Return each answer that the document promises: endpoint, status, and the code of a problem."""
+    """Return each answer that the document promises: endpoint, status, and the code of
+    a problem.
+    """
     for endpoint in ENDPOINTS:
         for status, answer in responses_of(endpoint).items():
             content = answer["content"]
-            for code in sorted(codes_of(content[PROBLEM]["schema"])) if PROBLEM in content else [None]:
+            for code in (
+                sorted(codes_of(content[PROBLEM]["schema"]))
+                if PROBLEM in content
+                else [None]
+            ):
                 yield endpoint, status, code
 
 
@@ -85,7 +103,11 @@ class Situations:
 
     def __init__(self, settings):
         self.settings, self.client = settings, Client()
-        self.bodies = {"email": "ada@example.com", "token": token_of(UserFactory().email), "password": NEW_PASSWORD}
+        self.bodies = {
+            "email": "ada@example.com",
+            "token": token_of(UserFactory().email),
+            "password": NEW_PASSWORD,
+        }
 
     def done(self, endpoint):
         return call(self.client, endpoint, self.bodies)
@@ -124,7 +146,9 @@ class Situations:
 
 @pytest.mark.django_db
 @pytest.mark.parametrize(("endpoint", "status", "code"), list(documented()))
-def test_each_documented_answer_is_given_and_looks_as_documented(settings, endpoint, status, code):
+def test_each_documented_answer_is_given_and_looks_as_documented(
+    settings, endpoint, status, code
+):
     response = getattr(Situations(settings), code or "done")(endpoint)
     assert (response.status_code, response.json().get("code")) == (status, code)
     check_answer(endpoint, response)
@@ -136,7 +160,11 @@ def examples():
         for status, answer in responses_of(endpoint).items():
             ((_, content),) = answer["content"].items()
             for name, example in content["examples"].items():
-                yield pytest.param(content["schema"], example["value"], id=f"{endpoint}-{status}-{name}")
+                yield pytest.param(
+                    content["schema"],
+                    example["value"],
+                    id=f"{endpoint}-{status}-{name}",
+                )
 
 
 @pytest.mark.parametrize(("schema", "value"), list(examples()))
@@ -145,16 +173,34 @@ def test_each_example_is_an_answer_by_its_own_schema(schema, value):
 
 
 def schemathesis(site, document, *options):
-    """Run schemathesis, the same cases each time. It stops at a 500, an undocumented status, body, header or method."""
-    command = [sys.executable, "-m", "schemathesis.cli", "run", str(document), "--url", f"{site.url}/api/auth"]
+    """Run schemathesis, the same cases each time. It stops at a 500, an undocumented
+    status, body, header or method.
+    """
+    command = [
+        sys.executable,
+        "-m",
+        "schemathesis.cli",
+        "run",
+        str(document),
+        "--url",
+        f"{site.url}/api/auth",
+    ]
     fixed = ["--generation-deterministic", "--no-color", "--warnings=off", *options]
-    done = subprocess.run([*command, *fixed], capture_output=True, text=True, timeout=120, cwd=document.parent)
+    done = subprocess.run(
+        [*command, *fixed],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        cwd=document.parent,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.fixture
 def document(tmp_path):
-    """Return a copy of the document whose example is a living token, until schemathesis spends it."""
+    """Return a copy of the document whose example is a living token, until schemathesis
+    spends it.
+    """
     answers = "[checks.positive_data_acceptance]\nexpected-statuses = [200, 202, 404, 410, 429]\n"
     (tmp_path / "schemathesis.toml").write_text(answers)
     token = token_of(UserFactory().email)
@@ -164,13 +210,23 @@ def document(tmp_path):
 
 
 def test_whatever_is_sent_gets_a_documented_answer(processes, document):
-    site = processes.gunicorn(DJANGO_SETTINGS_MODULE="tests.limit_settings", LIMITS="off")
-    schemathesis(site, document, "--phases=examples,coverage,fuzzing", "--max-examples=30")
+    site = processes.gunicorn(
+        DJANGO_SETTINGS_MODULE="tests.limit_settings", LIMITS="off"
+    )
+    schemathesis(
+        site, document, "--phases=examples,coverage,fuzzing", "--max-examples=30"
+    )
     assert PasswordResetToken.objects.get().used
     assert "Internal Server Error" not in site.log
 
 
-def test_whatever_is_sent_to_a_door_at_its_limit_gets_a_documented_answer(processes, document):
-    site = processes.gunicorn(DJANGO_SETTINGS_MODULE="tests.limit_settings", LIMITS="low")
+def test_whatever_is_sent_to_a_door_at_its_limit_gets_a_documented_answer(
+    processes, document
+):
+    site = processes.gunicorn(
+        DJANGO_SETTINGS_MODULE="tests.limit_settings", LIMITS="low"
+    )
     schemathesis(site, document, "--phases=examples,fuzzing", "--max-examples=10")
-    assert all(f"Too Many Requests: /api/auth/{endpoint}" in site.log for endpoint in ENDPOINTS)
+    assert all(
+        f"Too Many Requests: /api/auth/{endpoint}" in site.log for endpoint in ENDPOINTS
+    )

@@ -48,8 +48,12 @@ def test_an_emptied_queue_loses_no_request(smtp, settings, user):
 
 
 @pytest.mark.sqlite
-def test_requests_that_wait_too_long_are_reported_by_the_exit_code(smtp, waiting, capsys):
-    PasswordResetRequest.objects.update(created_at=timezone.now() - timedelta(minutes=6))
+def test_requests_that_wait_too_long_are_reported_by_the_exit_code(
+    smtp, waiting, capsys
+):
+    PasswordResetRequest.objects.update(
+        created_at=timezone.now() - timedelta(minutes=6)
+    )
     with pytest.raises(SystemExit) as ended:
         call_command("process_reset_requests")
     assert ended.value.code == 1
@@ -58,7 +62,9 @@ def test_requests_that_wait_too_long_are_reported_by_the_exit_code(smtp, waiting
     call_command("process_reset_requests")
 
 
-def test_a_worker_that_is_asked_to_stop_finishes_the_mail_in_hand_and_no_other(smtp, waiting, processes):
+def test_a_worker_that_is_asked_to_stop_finishes_the_mail_in_hand_and_no_other(
+    smtp, waiting, processes
+):
     smtp.hold()
     worker = processes.request_loop(**smtp.environment)
     assert smtp.held.wait(60)
@@ -69,7 +75,9 @@ def test_a_worker_that_is_asked_to_stop_finishes_the_mail_in_hand_and_no_other(s
     assert PasswordResetRequest.objects.due().count() == 4
 
 
-def test_after_kill_9_right_after_a_mail_the_newest_link_works(smtp, settings, user, processes):
+def test_after_kill_9_right_after_a_mail_the_newest_link_works(
+    smtp, settings, user, processes
+):
     settings.TASKS = DATABASE_QUEUE
     victim = processes.db_worker(**smtp.environment)
     row = ask(user.email)
@@ -92,7 +100,9 @@ ADA = """
 """
 
 
-def test_a_worker_waits_for_a_database_that_is_away(smtp_server, own_postgres, processes):
+def test_a_worker_waits_for_a_database_that_is_away(
+    smtp_server, own_postgres, processes
+):
     away = {**smtp_server.environment, "DATABASE_URL": own_postgres.url}
     assert processes.manage("migrate", **away).wait(60) == 0
     worker = processes.request_loop(**away)
@@ -107,8 +117,13 @@ def test_a_worker_waits_for_a_database_that_is_away(smtp_server, own_postgres, p
 
 def test_a_whole_drama_in_small_loses_nothing():
     drama = [sys.executable, "-m", "tests.outage", "60"]
-    short = os.environ | {"OUTAGE_LEASE": "3", "DJANGO_SETTINGS_MODULE": "tests.outage_settings"}
-    ended = subprocess.run(drama, cwd=ROOT, env=short, capture_output=True, text=True, timeout=170)
+    short = os.environ | {
+        "OUTAGE_LEASE": "3",
+        "DJANGO_SETTINGS_MODULE": "tests.outage_settings",
+    }
+    ended = subprocess.run(
+        drama, cwd=ROOT, env=short, capture_output=True, text=True, timeout=170
+    )
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert "    60  accepted requests" in ended.stdout
     assert "     0  lost" in ended.stdout

@@ -25,7 +25,9 @@ HEADERS = {
     "X-Frame-Options": "DENY",
 }
 INLINE = re.compile(r"<style|\sstyle=|<script(?![^>]*\ssrc=)|\son\w+=")
-ASSET = re.compile(r'<(?:link|script|img|iframe|form|source)\b[^>]*\b(?:href|src|action|srcset)="([^"]*)"')
+ASSET = re.compile(
+    r'<(?:link|script|img|iframe|form|source)\b[^>]*\b(?:href|src|action|srcset)="([^"]*)"'
+)
 
 
 @pytest.fixture
@@ -81,7 +83,10 @@ ANSWERS = {
     "too many": (429, rate_limited),
     "switched off": (503, switched_off),
     "without cookies": (403, without_cookies),
-    "another method": (405, lambda client, raw, settings: client.delete("/reset-password")),
+    "another method": (
+        405,
+        lambda client, raw, settings: client.delete("/reset-password"),
+    ),
 }
 
 
@@ -98,15 +103,30 @@ def test_every_answer_is_kept_by_nobody_framed_by_nobody_and_tells_no_referer(an
 
 
 def test_every_answer_asks_this_site_for_its_parts_and_no_other(answer):
-    policy = dict(part.split(" ", 1) for part in answer["Content-Security-Policy"].split("; "))
-    assert policy["default-src"] == policy["base-uri"] == policy["frame-ancestors"] == "'none'"
-    assert policy["script-src"] == policy["style-src"] == policy["form-action"] == "'self'"
-    assert [target for target in ASSET.findall(answer.text) if not re.match(r"/(?!/)|data:", target)] == []
+    policy = dict(
+        part.split(" ", 1) for part in answer["Content-Security-Policy"].split("; ")
+    )
+    assert (
+        policy["default-src"]
+        == policy["base-uri"]
+        == policy["frame-ancestors"]
+        == "'none'"
+    )
+    assert (
+        policy["script-src"] == policy["style-src"] == policy["form-action"] == "'self'"
+    )
+    assert [
+        target
+        for target in ASSET.findall(answer.text)
+        if not re.match(r"/(?!/)|data:", target)
+    ] == []
     assert not INLINE.search(answer.text)
 
 
 @pytest.mark.parametrize("state", [expired, used])
-def test_a_dead_link_has_a_page_with_an_empty_form_for_a_new_one(client, raw, settings, state):
+def test_a_dead_link_has_a_page_with_an_empty_form_for_a_new_one(
+    client, raw, settings, state
+):
     page = state(client, raw, settings).text
     assert 'action="/forgot-password"' in page
     assert not re.search(r'name="email"[^>]* value=', page)
@@ -122,7 +142,13 @@ def test_who_has_no_cookies_is_told_what_to_do_and_nothing_happens(raw):
 
 
 @pytest.mark.parametrize(
-    "path", ["/forgot-password", "/forgot-password/done", "/reset-password", "/reset-password/done"]
+    "path",
+    [
+        "/forgot-password",
+        "/forgot-password/done",
+        "/reset-password",
+        "/reset-password/done",
+    ],
 )
 def test_switched_off_every_page_says_so_and_when_to_come_back(client, settings, path):
     settings.PASSWORD_RESET_ENABLED = False
@@ -169,7 +195,11 @@ def test_an_error_page_of_development_has_no_token(client, raw, settings, door):
 @pytest.fixture
 def admins(settings):
     """Mail every error to the admins, with the whole page."""
-    settings.ADMINS = ["admin@example.com"] if django.VERSION >= (6, 0) else [("Admin", "admin@example.com")]
+    settings.ADMINS = (
+        ["admin@example.com"]
+        if django.VERSION >= (6, 0)
+        else [("Admin", "admin@example.com")]
+    )
     handler = AdminEmailHandler(include_html=True)
     logger = logging.getLogger("django.request")
     logger.addHandler(handler)
@@ -193,12 +223,18 @@ def test_an_error_mail_has_neither_token_nor_password(client, raw, door):
 
 
 @pytest.mark.usefixtures("admins")
-def test_an_error_mail_about_an_opened_link_has_no_token(client, raw, settings, tmp_path):
+def test_an_error_mail_about_an_opened_link_has_no_token(
+    client, raw, settings, tmp_path
+):
     client.raise_request_exception = False
     template = tmp_path / "password_reset" / "confirm.html"
     template.parent.mkdir()
     template.write_text("{{ form|no_such_filter }}")
     settings.TEMPLATES = [settings.TEMPLATES[0] | {"DIRS": [tmp_path]}]
-    client.get("/reset-password", {"token": raw}, headers={"Referer": f"https://www.example.com/?token={raw}"})
+    client.get(
+        "/reset-password",
+        {"token": raw},
+        headers={"Referer": f"https://www.example.com/?token={raw}"},
+    )
     assert "TemplateSyntaxError" in reported()
     assert raw not in reported()

@@ -1,4 +1,6 @@
-"""The main job as it runs in production: gunicorn, a worker, PostgreSQL, Redis and SMTP, each a process of its own."""
+"""The main job as it runs in production: gunicorn, a worker, PostgreSQL, Redis and
+SMTP, each a process of its own.
+"""
 
 import pytest
 
@@ -10,7 +12,9 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.mark.parametrize("worker", ["db_worker", "request_loop"])
-def test_a_forgotten_password_is_reset_with_two_web_workers_and(worker, processes, smtp_server, user):
+def test_a_forgotten_password_is_reset_with_two_web_workers_and(
+    worker, processes, smtp_server, user
+):
     url = processes.gunicorn(workers=2, **smtp_server.environment).url
     getattr(processes, worker)(**smtp_server.environment)
     elsewhere = Person(url)
@@ -28,12 +32,18 @@ def test_a_worker_ends_when_it_is_asked_to(processes, smtp_server):
     assert worker.stop() == 0
 
 
-def test_a_flood_whose_rows_share_bells_is_mailed_whole_without_cron(processes, settings, smtp_server):
+def test_a_flood_whose_rows_share_bells_is_mailed_whole_without_cron(
+    processes, settings, smtp_server
+):
     settings.TASKS = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend"}}
     users = UserFactory.create_batch(2 * bells.FLOOD)
     for user in users:
-        services.request_reset(user.email, ip_address="192.0.2.1", user_agent="test", language="en")
+        services.request_reset(
+            user.email, ip_address="192.0.2.1", user_agent="test", language="en"
+        )
     processes.db_worker(**smtp_server.environment)
     deliveries = smtp_server.wait_for(len(users), 60)
-    recipients = sorted(address for delivery in deliveries for address in delivery.recipients)
+    recipients = sorted(
+        address for delivery in deliveries for address in delivery.recipients
+    )
     assert recipients == sorted(user.email for user in users)

@@ -40,11 +40,16 @@ def test_a_password_that_was_reset_stays() -> None:
     user.set_password("another one, much better")
     user.save()
     assert "demo@example.com   with the password that you have set since" in run()
-    assert authenticate(username="demo@example.com", password="another one, much better") is not None
+    assert (
+        authenticate(username="demo@example.com", password="another one, much better")
+        is not None
+    )
 
 
 @pytest.mark.parametrize("environment", ["staging", "production"])
-def test_where_strangers_come_there_are_no_public_passwords(settings: Any, environment: str) -> None:
+def test_where_strangers_come_there_are_no_public_passwords(
+    settings: Any, environment: str
+) -> None:
     settings.ENVIRONMENT = environment
     with pytest.raises(CommandError, match="development only"):
         run()

@@ -37,9 +37,17 @@ def test_a_user_needs_an_address() -> None:
 
 def test_a_superuser_may_do_everything() -> None:
     user = User.objects.create_superuser("root@example.com", PASSWORD)
-    assert (user.is_staff, user.is_superuser, user.has_perm("project.change_user")) == (True, True, True)
+    assert (user.is_staff, user.is_superuser, user.has_perm("project.change_user")) == (
+        True,
+        True,
+        True,
+    )
 
 
 def test_names_are_optional() -> None:
     user = User(email="anna@example.com", first_name="Anna")
-    assert (str(user), user.get_short_name(), user.get_full_name()) == ("anna@example.com", "Anna", "Anna")
+    assert (str(user), user.get_short_name(), user.get_full_name()) == (
+        "anna@example.com",
+        "Anna",
+        "Anna",
+    )

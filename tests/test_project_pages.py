@@ -35,12 +35,18 @@ def test_a_wrong_password_is_said_on_the_form(client: Client, anna: User) -> Non
     assert "Please enter a correct" in response.content.decode()
 
 
-def test_after_logging_in_people_are_where_they_wanted_to_be(client: Client, anna: User) -> None:
+def test_after_logging_in_people_are_where_they_wanted_to_be(
+    client: Client, anna: User
+) -> None:
     assert client.post("/login", LOGIN | {"next": "/admin/"})["Location"] == "/admin/"
 
 
-@pytest.mark.parametrize("elsewhere", ["https://evil.example/", "//evil.example/", "javascript:alert(1)"])
-def test_nobody_is_sent_to_another_site(client: Client, anna: User, elsewhere: str) -> None:
+@pytest.mark.parametrize(
+    "elsewhere", ["https://evil.example/", "//evil.example/", "javascript:alert(1)"]
+)
+def test_nobody_is_sent_to_another_site(
+    client: Client, anna: User, elsewhere: str
+) -> None:
     assert client.post("/login", LOGIN | {"next": elsewhere})["Location"] == "/account"
 
 
@@ -55,7 +61,9 @@ def test_logging_out_takes_a_form(client: Client, anna: User) -> None:
     assert client.get("/account").status_code == 302
 
 
-def test_the_account_shows_where_else_one_is_logged_in(client: Client, anna: User) -> None:
+def test_the_account_shows_where_else_one_is_logged_in(
+    client: Client, anna: User
+) -> None:
     client.post("/login", LOGIN)
     assert "You are logged in nowhere else" in client.get("/account").content.decode()
     Client().post("/login", LOGIN)
@@ -66,12 +74,16 @@ def test_a_session_key_is_never_shown(client: Client, anna: User) -> None:
     client.post("/login", LOGIN)
     Client().post("/login", LOGIN)
     page = client.get("/account").content.decode()
-    assert not any(key in page for key in UserSession.objects.values_list("session_key", flat=True))
+    assert not any(
+        key in page for key in UserSession.objects.values_list("session_key", flat=True)
+    )
 
 
 def test_sessions_of_other_people_are_not_shown(client: Client, anna: User) -> None:
     other = User.objects.create_user("otto@example.com", PASSWORD)
-    UserSession.objects.create(user=other, session_key="k" * 32, created_at=timezone.now() - timedelta(days=1))
+    UserSession.objects.create(
+        user=other, session_key="k" * 32, created_at=timezone.now() - timedelta(days=1)
+    )
     client.force_login(anna)
     assert "Elsewhere" not in client.get("/account").content.decode()
 
@@ -83,7 +95,9 @@ def test_password_managers_find_the_way(client: Client) -> None:
 @pytest.mark.parametrize("path", ["/", "/login", "/forgot-password", "/nowhere"])
 def test_pages_load_nothing_from_elsewhere(client: Client, path: str) -> None:
     response = client.get(path)
-    assert response["Content-Security-Policy"].startswith("default-src 'none'; style-src 'self'")
+    assert response["Content-Security-Policy"].startswith(
+        "default-src 'none'; style-src 'self'"
+    )
     assert response["X-Frame-Options"] == "DENY"
 
 
@@ -98,7 +112,9 @@ def test_pages_keep_to_their_own_policy(client: Client, anna: User, path: str) -
 
 
 @pytest.mark.parametrize(("code", "direction"), [("ar", "rtl"), ("de", "ltr")])
-def test_a_page_speaks_the_visitors_language(client: Client, code: str, direction: str) -> None:
+def test_a_page_speaks_the_visitors_language(
+    client: Client, code: str, direction: str
+) -> None:
     page = client.get("/login", headers={"Accept-Language": code}).content.decode()
     assert f'<html lang="{code}" dir="{direction}">' in page
 
@@ -109,6 +125,11 @@ def test_users_can_be_managed(admin_client: Client, path: str) -> None:
 
 
 def test_a_user_is_made_in_the_admin(admin_client: Client) -> None:
-    form = {"email": "new@example.com", "usable_password": "true", "password1": PASSWORD, "password2": PASSWORD}
+    form = {
+        "email": "new@example.com",
+        "usable_password": "true",
+        "password1": PASSWORD,
+        "password2": PASSWORD,
+    }
     admin_client.post("/admin/project/user/add/", form)
     assert User.objects.get(email="new@example.com").check_password(PASSWORD)

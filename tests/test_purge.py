@@ -1,4 +1,6 @@
-"""The purge: what it takes, what it leaves, and that it is small, fast and in nobody's way."""
+"""The purge: what it takes, what it leaves, and that it is small, fast and in nobody's
+way.
+"""
 
 import io
 import os
@@ -14,7 +16,12 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from password_reset import services, tokens
-from password_reset.models import PasswordResetNotice, PasswordResetRequest, PasswordResetToken, UserSession
+from password_reset.models import (
+    PasswordResetNotice,
+    PasswordResetRequest,
+    PasswordResetToken,
+    UserSession,
+)
 from tests.processes import database_url
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -33,7 +40,9 @@ MANY = """
 def write(user, count, *, expired):
     """Write tokens that died, or will die, one second apart."""
     with connection.cursor() as cursor:
-        cursor.execute(MANY, [user.pk, str(timezone.now()), -1 if expired else 1, count])
+        cursor.execute(
+            MANY, [user.pk, str(timezone.now()), -1 if expired else 1, count]
+        )
         cursor.execute("ANALYZE password_reset_tokens")
 
 
@@ -47,11 +56,15 @@ def token(user, age=timedelta(0), **values):
 
 
 def request(age, **values):
-    return PasswordResetRequest.objects.create(email="ada@example.com", created_at=timezone.now() - age, **values)
+    return PasswordResetRequest.objects.create(
+        email="ada@example.com", created_at=timezone.now() - age, **values
+    )
 
 
 def purge_with(processes, *options):
-    """Run the command as cron does; return its peak memory in kilobytes and what it said."""
+    """Run the command as cron does; return its peak memory in kilobytes and what it
+    said.
+    """
     process = processes.manage("purge_reset_tokens", *options)
     _, status, usage = os.wait4(process.process.pid, 0)
     process.process.returncode = os.waitstatus_to_exitcode(status)
@@ -59,7 +72,9 @@ def purge_with(processes, *options):
     return usage.ru_maxrss, process.log
 
 
-def test_a_hundred_thousand_dead_tokens_take_no_more_memory_than_ten_thousand(user, processes):
+def test_a_hundred_thousand_dead_tokens_take_no_more_memory_than_ten_thousand(
+    user, processes
+):
     write(user, LIVE, expired=False)
     peaks = []
     for count in (10_000, 100_000):
@@ -67,7 +82,11 @@ def test_a_hundred_thousand_dead_tokens_take_no_more_memory_than_ten_thousand(us
         peak, said = purge_with(processes)
         peaks.append(peak)
         assert f"Deleted {count} tokens" in said
-        assert PasswordResetToken.objects.usable().count() == PasswordResetToken.objects.count() == LIVE
+        assert (
+            PasswordResetToken.objects.usable().count()
+            == PasswordResetToken.objects.count()
+            == LIVE
+        )
     assert peaks[1] <= peaks[0] * 1.1
 
 
@@ -77,7 +96,9 @@ def test_each_statement_of_a_purge_goes_by_an_index(user, settings):
     settings.PASSWORD_RESET_TOKEN_RETENTION = 12 * HOUR
     with CaptureQueriesContext(connection) as queries:
         assert services.purge().tokens > 50_000
-    statements = [query["sql"] for query in queries if '"password_reset_tokens"' in query["sql"]]
+    statements = [
+        query["sql"] for query in queries if '"password_reset_tokens"' in query["sql"]
+    ]
     plans = [plan_of(sql) for sql in statements]
     assert len(plans) > 20
     assert not [plan for plan in plans if "Seq Scan" in plan]
@@ -93,18 +114,24 @@ def plan_of(sql):
 def test_two_purges_at_once_share_the_work(user, processes):
     write(user, 10, expired=False)
     write(user, 20_000, expired=True)
-    both = [processes.manage("purge_reset_tokens", "--batch-size", "200") for _ in range(2)]
+    both = [
+        processes.manage("purge_reset_tokens", "--batch-size", "200") for _ in range(2)
+    ]
     assert [process.wait() for process in both] == [0, 0]
     deleted = [int(process.log.split("Deleted ")[1].split()[0]) for process in both]
     assert sum(deleted) == 20_000
     assert PasswordResetToken.objects.count() == 10
 
 
-@pytest.mark.parametrize("inside", [nullcontext, transaction.atomic], ids=["by itself", "in a transaction"])
+@pytest.mark.parametrize(
+    "inside", [nullcontext, transaction.atomic], ids=["by itself", "in a transaction"]
+)
 def test_a_row_that_somebody_holds_is_left_to_the_next_purge(user, inside):
     held, other = token(user, age=DAY), token(user, age=DAY)
     with psycopg.connect(database_url()) as visitor, inside():
-        visitor.execute("SELECT FROM password_reset_tokens WHERE id = %s FOR UPDATE", [held.pk])
+        visitor.execute(
+            "SELECT FROM password_reset_tokens WHERE id = %s FOR UPDATE", [held.pk]
+        )
         assert services.purge().tokens == 1
     assert not PasswordResetToken.objects.filter(pk=other.pk).exists()
     assert services.purge().tokens == 1
@@ -114,7 +141,9 @@ def test_a_row_that_somebody_holds_is_left_to_the_next_purge(user, inside):
 @pytest.mark.parametrize("batch_size", [1, 2, 3, 7, 1000])
 def test_the_size_of_a_batch_does_not_change_what_dies(user, batch_size):
     dead = [token(user, age=DAY) for _ in range(6)]
-    PasswordResetToken.objects.filter(pk__in=[row.pk for row in dead[:4]]).update(expires_at=timezone.now() - HOUR)
+    PasswordResetToken.objects.filter(pk__in=[row.pk for row in dead[:4]]).update(
+        expires_at=timezone.now() - HOUR
+    )
     living = token(user)
     assert services.purge(batch_size=batch_size).tokens == 6
     assert PasswordResetToken.objects.get() == living
@@ -122,7 +151,10 @@ def test_the_size_of_a_batch_does_not_change_what_dies(user, batch_size):
 
 @pytest.mark.sqlite
 def test_a_token_lives_to_its_last_second_and_a_spent_one_goes_at_once(user):
-    living, spent = token(user, age=HOUR - timedelta(seconds=30)), token(user, used_at=timezone.now())
+    living, spent = (
+        token(user, age=HOUR - timedelta(seconds=30)),
+        token(user, used_at=timezone.now()),
+    )
     token(user, age=HOUR + timedelta(seconds=1))
     assert services.purge().tokens == 2
     assert PasswordResetToken.objects.get() == living
@@ -151,7 +183,9 @@ def test_a_request_that_still_waits_is_never_taken(user):
 @pytest.mark.sqlite
 def test_a_token_outlives_its_request(user, settings):
     settings.PASSWORD_RESET_TOKEN_RETENTION = 365 * DAY
-    row = token(user, age=40 * DAY, request=request(40 * DAY, processed_at=timezone.now()))
+    row = token(
+        user, age=40 * DAY, request=request(40 * DAY, processed_at=timezone.now())
+    )
     assert services.purge().requests == 1
     row.refresh_from_db()
     assert row.request is None
@@ -165,7 +199,9 @@ def dead_rows(user):
         token(user, age=DAY, used_at=long_ago)
     token(user, used_at=timezone.now())
     request(31 * DAY, processed_at=timezone.now())
-    PasswordResetNotice.objects.create(user=user, email=user.email, created_at=long_ago, failed_at=long_ago)
+    PasswordResetNotice.objects.create(
+        user=user, email=user.email, created_at=long_ago, failed_at=long_ago
+    )
     UserSession.objects.create(user=user, session_key="k" * 32, created_at=long_ago)
     return {"tokens": 4, "requests": 1, "notices": 1, "sessions": 1}
 
@@ -191,14 +227,23 @@ def say(output, *options):
 
 @pytest.mark.sqlite
 def test_cron_gets_one_plain_line(dead_rows):
-    assert say(io.StringIO(), "--dry-run") == "Would delete 4 tokens, 1 requests, 1 notices, 1 sessions.\n"
-    assert say(io.StringIO()) == "Deleted 4 tokens, 1 requests, 1 notices, 1 sessions.\n"
+    assert (
+        say(io.StringIO(), "--dry-run")
+        == "Would delete 4 tokens, 1 requests, 1 notices, 1 sessions.\n"
+    )
+    assert (
+        say(io.StringIO()) == "Deleted 4 tokens, 1 requests, 1 notices, 1 sessions.\n"
+    )
 
 
 @pytest.mark.sqlite
 def test_a_terminal_sees_the_count_grow(dead_rows):
     said = say(Terminal(), "--batch-size", "1").split("\r")
-    assert [line for line in said if line][:3] == ["1 rows deleted", "2 rows deleted", "3 rows deleted"]
+    assert [line for line in said if line][:3] == [
+        "1 rows deleted",
+        "2 rows deleted",
+        "3 rows deleted",
+    ]
     assert said[-1] == "Deleted 4 tokens, 1 requests, 1 notices, 1 sessions.\n"
 
 

@@ -1,4 +1,6 @@
-"""Races: many at once, and what changes between the moment a form is shown and the moment it is saved."""
+"""Races: many at once, and what changes between the moment a form is shown and the
+moment it is saved.
+"""
 
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -10,7 +12,11 @@ from django.core import mail
 from django.db import connection, connections, transaction
 
 from password_reset import services, tasks
-from password_reset.models import PasswordResetNotice, PasswordResetRequest, PasswordResetToken
+from password_reset.models import (
+    PasswordResetNotice,
+    PasswordResetRequest,
+    PasswordResetToken,
+)
 from password_reset.services import ResetResult, TokenError
 from tests.factories import OLD_PASSWORD, UserFactory
 from tests.servers import wait_until
@@ -38,10 +44,16 @@ def spend(raw, password="a-new-pass-phrase"):
 
 
 def won(outcomes):
-    """Return the places of the successes; every other outcome must be a refused, spent link."""
+    """Return the places of the successes; every other outcome must be a refused, spent
+    link.
+    """
     refused = [outcome for outcome in outcomes if isinstance(outcome, TokenError)]
     assert {error.reason for error in refused} <= {"used"}
-    winners = [place for place, outcome in enumerate(outcomes) if isinstance(outcome, ResetResult)]
+    winners = [
+        place
+        for place, outcome in enumerate(outcomes)
+        if isinstance(outcome, ResetResult)
+    ]
     assert len(winners) + len(refused) == len(outcomes), outcomes
     return winners
 
@@ -51,7 +63,11 @@ def test_of_fifty_threads_with_one_link_one_sets_its_password(user):
     raw = link_for(user)
     passwords = [f"pass-phrase-number-{number}" for number in range(50)]
     [winner] = won(at_once([partial(spend, raw, password) for password in passwords]))
-    logs_in = [password for password in passwords if authenticate(username=user.email, password=password)]
+    logs_in = [
+        password
+        for password in passwords
+        if authenticate(username=user.email, password=password)
+    ]
     assert logs_in == [passwords[winner]]
     assert PasswordResetNotice.objects.count() == 1
 
@@ -83,7 +99,9 @@ def test_links_of_many_users_spent_at_once_all_work():
 def test_of_ten_workers_with_one_request_one_sends_one_mail(user, settings):
     settings.PASSWORD_RESET_TASK_BACKEND = None
     row = services.request_reset(user.email, language="en", **VISITOR)
-    assert sorted(at_once([partial(tasks.process_request, row.pk)] * 10)) == [False] * 9 + [True]
+    assert sorted(at_once([partial(tasks.process_request, row.pk)] * 10)) == [
+        False
+    ] * 9 + [True]
     assert len(mail.outbox) == 1
 
 
@@ -94,7 +112,9 @@ def test_workers_that_look_for_due_requests_at_once_send_each_mail_once(settings
     for user in users:
         services.request_reset(user.email, language="en", **VISITOR)
     assert sum(at_once([services.process_due] * 4)) == 12
-    assert sorted(message.to[0] for message in mail.outbox) == sorted(user.email for user in users)
+    assert sorted(message.to[0] for message in mail.outbox) == sorted(
+        user.email for user in users
+    )
 
 
 CHANGES = {
@@ -118,7 +138,9 @@ def change(request, user):
 
 
 class Meanwhile:
-    """A password validator that asks nothing of a password: something happens while it works."""
+    """A password validator that asks nothing of a password: something happens while it
+    works.
+    """
 
     happens = None
 
@@ -141,7 +163,9 @@ def rows_of(user):
 
 
 @pytest.mark.sqlite
-def test_a_user_changed_between_look_and_write_is_left_as_changed(user, change, meanwhile):
+def test_a_user_changed_between_look_and_write_is_left_as_changed(
+    user, change, meanwhile
+):
     raw, changed = link_for(user), []
     meanwhile(lambda: (change(), changed.extend(rows_of(user))))
     with pytest.raises(TokenError, match="used"):
@@ -153,10 +177,20 @@ def test_a_user_changed_between_look_and_write_is_left_as_changed(user, change, 
 @pytest.mark.sqlite
 def test_what_else_changes_meanwhile_stays(user, meanwhile):
     raw = link_for(user)
-    meanwhile(lambda: type(user).objects.filter(pk=user.pk).update(first_name="Ada", is_staff=True))
+    meanwhile(
+        lambda: (
+            type(user)
+            .objects.filter(pk=user.pk)
+            .update(first_name="Ada", is_staff=True)
+        )
+    )
     spend(raw)
     user.refresh_from_db()
-    assert (user.first_name, user.is_staff, user.check_password(OLD_PASSWORD)) == ("Ada", True, False)
+    assert (user.first_name, user.is_staff, user.check_password(OLD_PASSWORD)) == (
+        "Ada",
+        True,
+        False,
+    )
 
 
 @pytest.mark.sqlite
@@ -171,7 +205,8 @@ def test_a_link_that_expires_between_look_and_write_is_refused(user, meanwhile):
 def a_session_waits_for_a_lock():
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = %s",
+            "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND "
+            "datname = %s",
             [connection.settings_dict["NAME"]],
         )
         return cursor.fetchone()[0] > 0
@@ -184,7 +219,9 @@ def test_a_change_that_commits_while_the_reset_waits_for_it_wins(user, change):
     with transaction.atomic():
         change()
         reset.start()
-        wait_until(a_session_waits_for_a_lock, lambda: f"the reset did not wait: {outcomes}")
+        wait_until(
+            a_session_waits_for_a_lock, lambda: f"the reset did not wait: {outcomes}"
+        )
         changed = rows_of(user)
     reset.join()
     assert won(outcomes) == []
@@ -196,5 +233,8 @@ def test_a_reset_and_mails_under_way_to_the_same_user_do_not_block_each_other(us
         raw = link_for(user)
         ask = partial(services.request_reset, user.email, language="en", **VISITOR)
         outcomes = at_once([partial(spend, raw), *[ask] * 6])
-        assert len([outcome for outcome in outcomes if isinstance(outcome, ResetResult)]) == 1
+        assert (
+            len([outcome for outcome in outcomes if isinstance(outcome, ResetResult)])
+            == 1
+        )
     assert not PasswordResetRequest.objects.filter(processed_at=None).exists()

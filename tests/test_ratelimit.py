@@ -1,4 +1,6 @@
-"""How often: what counts, in which order, for how long, and what a limit must never touch."""
+"""How often: what counts, in which order, for how long, and what a limit must never
+touch.
+"""
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -42,7 +44,11 @@ def door_of(name):
     """Return how to ask for a link at one of the two doors, and how it says yes."""
     if name == "page":
         return ask, 302
-    return (lambda client, email, **extra: call(client, "request-password-reset", {"email": email}, **extra)), 202
+    return (
+        lambda client, email, **extra: call(
+            client, "request-password-reset", {"email": email}, **extra
+        )
+    ), 202
 
 
 @pytest.fixture(params=["page", "api"])
@@ -61,35 +67,60 @@ def token(client):
 class TestRequests:
     def test_one_network_may_ask_three_times_an_hour(self, client, door):
         send, yes = door
-        answers = [send(client, f"somebody{number}@example.com").status_code for number in range(5)]
+        answers = [
+            send(client, f"somebody{number}@example.com").status_code
+            for number in range(5)
+        ]
         assert answers == [yes, yes, yes, 429, 429]
         assert PasswordResetRequest.objects.count() == 3
 
     def test_one_address_may_be_asked_for_three_times_an_hour(self, client, door):
         send, yes = door
-        answers = [send(client, ADA, REMOTE_ADDR=ip(number)).status_code for number in range(5)]
+        answers = [
+            send(client, ADA, REMOTE_ADDR=ip(number)).status_code for number in range(5)
+        ]
         assert answers == [yes, yes, yes, 429, 429]
         assert PasswordResetRequest.objects.count() == 3
 
     def test_both_doors_share_the_counters(self, client):
-        answers = [door_of(name)[0](client, ADA).status_code for name in ("page", "api", "page", "api", "page")]
+        answers = [
+            door_of(name)[0](client, ADA).status_code
+            for name in ("page", "api", "page", "api", "page")
+        ]
         assert answers == [302, 202, 302, 429, 429]
 
-    @pytest.mark.parametrize("spelling", ["ADA@example.com", " ada@EXAMPLE.com ", "\u24d0da@example.com"])
+    @pytest.mark.parametrize(
+        "spelling", ["ADA@example.com", " ada@EXAMPLE.com ", "\u24d0da@example.com"]
+    )
     def test_spellings_of_an_address_share_a_counter(self, client, spelling):
         statuses(lambda: ask(client, ADA, REMOTE_ADDR=ip(1)), 3)
         assert ask(client, spelling, REMOTE_ADDR=ip(2)).status_code == 429
 
     def test_a_household_shares_a_counter(self, client, door):
         send, yes = door
-        peers = ["2001:db8::1", "2001:db8::2", "2001:db8:0:0:ffff::3", "2001:DB8::4", "2001:db8:0:1::1"]
-        answers = [send(client, f"a{number}@example.com", REMOTE_ADDR=peer) for number, peer in enumerate(peers)]
+        peers = [
+            "2001:db8::1",
+            "2001:db8::2",
+            "2001:db8:0:0:ffff::3",
+            "2001:DB8::4",
+            "2001:db8:0:1::1",
+        ]
+        answers = [
+            send(client, f"a{number}@example.com", REMOTE_ADDR=peer)
+            for number, peer in enumerate(peers)
+        ]
         assert [answer.status_code for answer in answers] == [yes, yes, yes, 429, yes]
 
     def test_a_forged_header_gives_no_fresh_counter(self, client, door):
         send, yes = door
         answers = [
-            send(client, f"a{n}@example.com", HTTP_X_FORWARDED_FOR=ip(n), REMOTE_ADDR="8.8.8.8") for n in range(4)
+            send(
+                client,
+                f"a{n}@example.com",
+                HTTP_X_FORWARDED_FOR=ip(n),
+                REMOTE_ADDR="8.8.8.8",
+            )
+            for n in range(4)
         ]
         assert [answer.status_code for answer in answers] == [yes, yes, yes, 429]
 
@@ -103,7 +134,9 @@ class TestRequests:
         for number in range(3):
             send(client, f"somebody{number}@example.com")
         assert [send(client, ADA).status_code for _ in range(9)] == [429] * 9
-        assert [send(client, ADA, REMOTE_ADDR=ip(number)).status_code for number in range(3)] == [yes] * 3
+        assert [
+            send(client, ADA, REMOTE_ADDR=ip(number)).status_code for number in range(3)
+        ] == [yes] * 3
 
     def test_looking_at_the_form_counts_nothing(self, client):
         statuses(lambda: client.get("/forgot-password"), 10)
@@ -112,9 +145,14 @@ class TestRequests:
 
 class TestWindows:
     def hours(self, client, count):
-        """Ask four times in each of so many hours, each time from elsewhere; return how many were accepted."""
+        """Ask four times in each of so many hours, each time from elsewhere; return how
+        many were accepted.
+        """
         return [
-            [ask(client, ADA, REMOTE_ADDR=ip(hour * 4 + number)).status_code for number in range(4)].count(302)
+            [
+                ask(client, ADA, REMOTE_ADDR=ip(hour * 4 + number)).status_code
+                for number in range(4)
+            ].count(302)
             for hour in self.each_hour(count)
         ]
 
@@ -125,7 +163,9 @@ class TestWindows:
 
     @pytest.fixture(autouse=True)
     def midnight(self, client, settings):
-        """Find out when the address's day begins: windows are fixed, and begin at another second for each key."""
+        """Find out when the address's day begins: windows are fixed, and begin at
+        another second for each key.
+        """
         settings.PASSWORD_RESET_REQUEST_RATE_PER_EMAIL = "1/d"
         with time_machine.travel("2026-11-22T00:00:00Z", tick=False):
             ask(client, ADA, REMOTE_ADDR=ip(900))
@@ -136,10 +176,14 @@ class TestWindows:
     def test_an_address_gets_three_mails_an_hour_and_ten_a_day(self, client):
         assert self.hours(client, 27) == [3, 3, 3, 1] + [0] * 20 + [3, 3, 3]
 
-    def test_an_address_that_is_closed_for_the_day_is_not_told_to_come_back_in_an_hour(self, client):
+    def test_an_address_that_is_closed_for_the_day_is_not_told_to_come_back_in_an_hour(
+        self, client
+    ):
         self.hours(client, 4)
         with time_machine.travel(self.midnight + timedelta(hours=3), tick=False):
-            answers = [ask(client, ADA, REMOTE_ADDR=ip(800 + number)) for number in range(3)]
+            answers = [
+                ask(client, ADA, REMOTE_ADDR=ip(800 + number)) for number in range(3)
+            ]
         assert [answer["Retry-After"] for answer in answers] == [str(21 * 3600)] * 3
 
     def test_a_host_may_name_its_own_windows(self, client, settings):
@@ -158,7 +202,10 @@ class TestAttempts:
         if request.param == "page":
             return spend
         return lambda client, token, **extra: call(
-            client, "reset-password", {"token": token, "password": NEW_PASSWORD}, **extra
+            client,
+            "reset-password",
+            {"token": token, "password": NEW_PASSWORD},
+            **extra,
         )
 
     def test_one_network_may_try_five_times_a_minute(self, client, attempt):
@@ -168,7 +215,9 @@ class TestAttempts:
         statuses(lambda: attempt(client, UNKNOWN), 5)
         refused = attempt(client, token)
         assert refused.status_code == 429
-        with time_machine.travel(timezone.now() + timedelta(seconds=int(refused["Retry-After"]))):
+        with time_machine.travel(
+            timezone.now() + timedelta(seconds=int(refused["Retry-After"]))
+        ):
             assert attempt(client, token).status_code in {200, 302}
 
     def test_another_network_is_not_touched(self, client, attempt, token):
@@ -178,8 +227,12 @@ class TestAttempts:
     @pytest.mark.parametrize("look", ["get", "head"])
     def test_looking_counts_unknown_links_only(self, client, token, look):
         see = getattr(client, look)
-        assert statuses(lambda: see("/reset-password", {"token": token}), 9) == [200] * 9
-        assert statuses(lambda: see("/reset-password", {"token": UNKNOWN}), 6) == [404] * 5 + [429]
+        assert (
+            statuses(lambda: see("/reset-password", {"token": token}), 9) == [200] * 9
+        )
+        assert statuses(lambda: see("/reset-password", {"token": UNKNOWN}), 6) == [
+            404
+        ] * 5 + [429]
         assert see("/reset-password", {"token": token}).status_code == 200
 
     def test_verifying_counts_unknown_tokens_only(self, client, token):
@@ -197,12 +250,24 @@ class TestAttempts:
         assert statuses(lambda: spend(client, UNKNOWN), 3) == [404, 404, 429]
 
     def test_malformed_json_counts_nothing(self, client):
-        assert statuses(lambda: call(client, "reset-password", {"token": UNKNOWN}), 9) == [400] * 9
-        assert call(client, "reset-password", {"token": UNKNOWN, "password": NEW_PASSWORD}).status_code == 404
+        assert (
+            statuses(lambda: call(client, "reset-password", {"token": UNKNOWN}), 9)
+            == [400] * 9
+        )
+        assert (
+            call(
+                client, "reset-password", {"token": UNKNOWN, "password": NEW_PASSWORD}
+            ).status_code
+            == 404
+        )
 
 
-def test_links_already_mailed_work_after_an_attacker_spent_the_victims_limit(client, token):
-    answers = [ask(client, ADA, REMOTE_ADDR=ip(number)).status_code for number in range(9)]
+def test_links_already_mailed_work_after_an_attacker_spent_the_victims_limit(
+    client, token
+):
+    answers = [
+        ask(client, ADA, REMOTE_ADDR=ip(number)).status_code for number in range(9)
+    ]
     assert answers == [302, 302] + [429] * 7
     assert client.get("/reset-password", {"token": token}).status_code == 200
     assert spend(client, token).status_code == 302
@@ -212,22 +277,31 @@ class TestAnswer:
     @pytest.fixture
     def refused(self, client, door):
         send, _ = door
-        return [send(client, ADA, headers={"Accept-Language": "en"}) for _ in range(4)][-1]
+        return [send(client, ADA, headers={"Accept-Language": "en"}) for _ in range(4)][
+            -1
+        ]
 
     def test_it_says_when_in_the_header_and_in_a_sentence(self, refused):
         wait = int(refused["Retry-After"])
         assert 1 <= wait <= 3600
-        minutes = f"{-(-wait // 60)} minute" if wait > 60 else f"{-(-wait // 10) * 10} second"
+        minutes = (
+            f"{-(-wait // 60)} minute" if wait > 60 else f"{-(-wait // 10) * 10} second"
+        )
         assert minutes in refused.text or "1 hour" in refused.text
         assert refused["Cache-Control"] == "no-store"
 
     @pytest.mark.parametrize("early", [1, 0])
     @pytest.mark.parametrize("same", ["network", "address"])
-    def test_who_comes_back_when_told_to_is_let_in_and_not_a_second_earlier(self, client, door, early, same):
+    def test_who_comes_back_when_told_to_is_let_in_and_not_a_second_earlier(
+        self, client, door, early, same
+    ):
         send, yes = door
 
         def knock(number):
-            other = {"network": (f"a{number}@example.com", ip(1)), "address": (ADA, ip(number))}[same]
+            other = {
+                "network": (f"a{number}@example.com", ip(1)),
+                "address": (ADA, ip(number)),
+            }[same]
             return send(client, other[0], REMOTE_ADDR=other[1])
 
         with time_machine.travel("2026-11-22T12:00:00.999Z", tick=False) as clock:
@@ -242,14 +316,19 @@ class TestAnswer:
         assert f'datetime="{at:%Y-%m-%dT%H:%M:%SZ}"' in page.text
 
     def test_json_carries_the_seconds(self, client):
-        refused = [call(client, "request-password-reset", {"email": ADA}) for _ in range(4)][-1]
+        refused = [
+            call(client, "request-password-reset", {"email": ADA}) for _ in range(4)
+        ][-1]
         assert refused.json()["code"] == "rate_limited"
         assert str(refused.json()["retry_after"]) == refused["Retry-After"]
 
     def test_it_is_counted_by_its_scope(self, client):
         before = metrics.rate_limit_total.labels(scope="request_ip")._value.get()
         statuses(lambda: ask(client, ADA), 4)
-        assert metrics.rate_limit_total.labels(scope="request_ip")._value.get() == before + 1
+        assert (
+            metrics.rate_limit_total.labels(scope="request_ip")._value.get()
+            == before + 1
+        )
 
 
 class TestSwitches:
@@ -278,7 +357,9 @@ class SlowCache(LocMemCache):
         return super().add(*args, **kwargs)
 
 
-def test_a_counter_that_is_asked_in_the_last_moment_of_its_window_is_no_outage(client, settings, monkeypatch):
+def test_a_counter_that_is_asked_in_the_last_moment_of_its_window_is_no_outage(
+    client, settings, monkeypatch
+):
     settings.CACHES = {"default": {"BACKEND": f"{__name__}.SlowCache"}}
     settings.PASSWORD_RESET_REQUEST_RATE_PER_IP = "1/s"
     with time_machine.travel("2026-11-22T12:00:00Z", tick=False) as clock:
@@ -301,13 +382,19 @@ class TestAtOnce:
             return list(threads.map(one, range(50)))
 
     def test_exactly_three_requests_of_one_network_pass(self):
-        answers = self.at_once(lambda client, number: ask(client, f"somebody{number}@example.com"))
+        answers = self.at_once(
+            lambda client, number: ask(client, f"somebody{number}@example.com")
+        )
         assert (answers.count(302), answers.count(429)) == (3, 47)
         assert PasswordResetRequest.objects.count() == 3
 
     def test_exactly_three_requests_for_one_address_pass(self):
         body = {"email": ADA}
-        answers = self.at_once(lambda client, n: call(client, "request-password-reset", body, REMOTE_ADDR=ip(n)))
+        answers = self.at_once(
+            lambda client, n: call(
+                client, "request-password-reset", body, REMOTE_ADDR=ip(n)
+            )
+        )
         assert (answers.count(202), answers.count(429)) == (3, 47)
         assert PasswordResetRequest.objects.count() == 3
 

@@ -1,4 +1,6 @@
-"""Without counters nothing is processed; who asks is told at once to come back, and later it works again."""
+"""Without counters nothing is processed; who asks is told at once to come back, and
+later it works again.
+"""
 
 import re
 import signal
@@ -22,7 +24,9 @@ UNKNOWN = "0" * 64
 @pytest.fixture
 def redis(own_redis, settings):
     """A Redis of this test's own under the counters of this process."""
-    settings.CACHES = {"default": settings.CACHES["default"] | {"LOCATION": own_redis.url}}
+    settings.CACHES = {
+        "default": settings.CACHES["default"] | {"LOCATION": own_redis.url}
+    }
     return own_redis
 
 
@@ -38,16 +42,26 @@ def frozen(redis):
 DOORS = {
     "a request": lambda client, token: ask(client, "ada@example.com"),
     "a reset": spend,
-    "a look at an unknown link": lambda client, token: client.get("/reset-password", {"token": UNKNOWN}),
-    "a request by JSON": lambda client, token: call(client, "request-password-reset", {"email": "ada@example.com"}),
-    "a reset by JSON": lambda client, token: call(client, "reset-password", {"token": token, "password": NEW_PASSWORD}),
-    "an unknown token by JSON": lambda client, token: call(client, "verify-reset-token", {"token": UNKNOWN}),
+    "a look at an unknown link": lambda client, token: client.get(
+        "/reset-password", {"token": UNKNOWN}
+    ),
+    "a request by JSON": lambda client, token: call(
+        client, "request-password-reset", {"email": "ada@example.com"}
+    ),
+    "a reset by JSON": lambda client, token: call(
+        client, "reset-password", {"token": token, "password": NEW_PASSWORD}
+    ),
+    "an unknown token by JSON": lambda client, token: call(
+        client, "verify-reset-token", {"token": UNKNOWN}
+    ),
 }
 each_door = pytest.mark.parametrize("knock", DOORS.values(), ids=DOORS)
 
 
 def refused_in_time(knock, client, token):
-    """Knock, and hold the answer against what is promised: 503, when to come back, within two seconds."""
+    """Knock, and hold the answer against what is promised: 503, when to come back,
+    within two seconds.
+    """
     started = monotonic()
     answer = knock(client, token)
     took = monotonic() - started
@@ -92,9 +106,14 @@ class TestDoor:
 
     @each_door
     @pytest.mark.parametrize("fail_open", [False, True])
-    def test_a_cache_that_hides_its_errors_does_not_open_it(self, client, token, redis, settings, fail_open, knock):
+    def test_a_cache_that_hides_its_errors_does_not_open_it(
+        self, client, token, redis, settings, fail_open, knock
+    ):
         default = settings.CACHES["default"]
-        settings.CACHES = {"default": default | {"OPTIONS": default["OPTIONS"] | {"IGNORE_EXCEPTIONS": True}}}
+        settings.CACHES = {
+            "default": default
+            | {"OPTIONS": default["OPTIONS"] | {"IGNORE_EXCEPTIONS": True}}
+        }
         settings.RATELIMIT_FAIL_OPEN = fail_open
         redis.kill()
         refused_in_time(knock, client, token)
@@ -103,7 +122,9 @@ class TestDoor:
         ask_redis(redis.url, "CONFIG SET maxmemory 1")
         refused_in_time(DOORS["a request"], client, token)
 
-    def test_with_the_limits_switched_off_nobody_asks_redis(self, client, token, redis, settings):
+    def test_with_the_limits_switched_off_nobody_asks_redis(
+        self, client, token, redis, settings
+    ):
         settings.RATELIMIT_ENABLE = False
         redis.kill()
         assert ask(client, "ada@example.com").status_code == 302
@@ -118,7 +139,9 @@ CSRF = re.compile(r'name="csrfmiddlewaretoken" value="(\w+)"')
 
 
 class Load:
-    """Threads that ask for links, each for another address, at both doors in turn, until told to stop."""
+    """Threads that ask for links, each for another address, at both doors in turn,
+    until told to stop.
+    """
 
     def __init__(self, site, addresses):
         self.site, self.addresses = site, iter(addresses)
@@ -139,13 +162,21 @@ class Load:
 
     def ask(self, session, number, email, form):
         if number % 2:
-            return session.post(f"{self.site.url}/api/auth/request-password-reset", json={"email": email})
+            return session.post(
+                f"{self.site.url}/api/auth/request-password-reset",
+                json={"email": email},
+            )
         data = {"email": email, "csrfmiddlewaretoken": form}
-        return session.post(f"{self.site.url}/forgot-password", data, allow_redirects=False)
+        return session.post(
+            f"{self.site.url}/forgot-password", data, allow_redirects=False
+        )
 
     def wait_for(self, status, more):
         goal = self.seen[status] + more
-        wait_until(lambda: self.seen[status] >= goal, lambda: f"{self.seen}\n{self.site.log[-2000:]}")
+        wait_until(
+            lambda: self.seen[status] >= goal,
+            lambda: f"{self.seen}\n{self.site.log[-2000:]}",
+        )
 
     def stop(self):
         self.stopped = True
@@ -161,8 +192,14 @@ def users(transactional_db):
     return [person.email for person in people]
 
 
-def test_while_redis_dies_and_comes_back_each_accepted_request_has_its_mail(processes, own_redis, smtp_server, users):
-    environment = {"DJANGO_SETTINGS_MODULE": "tests.limit_settings", "LIMITS": "high", "REDIS_URL": own_redis.url}
+def test_while_redis_dies_and_comes_back_each_accepted_request_has_its_mail(
+    processes, own_redis, smtp_server, users
+):
+    environment = {
+        "DJANGO_SETTINGS_MODULE": "tests.limit_settings",
+        "LIMITS": "high",
+        "REDIS_URL": own_redis.url,
+    }
     site = processes.gunicorn(**environment)
     processes.db_worker(**environment, **smtp_server.environment)
     load = Load(site, enumerate(users))
@@ -173,6 +210,8 @@ def test_while_redis_dies_and_comes_back_each_accepted_request_has_its_mail(proc
     load.wait_for(302, 50)
     load.stop()
     assert set(load.seen) == {202, 302, 503}
-    mailed = [delivery.recipients for delivery in smtp_server.wait_for(len(load.accepted), 60)]
+    mailed = [
+        delivery.recipients for delivery in smtp_server.wait_for(len(load.accepted), 60)
+    ]
     assert sorted(mailed) == sorted((email,) for email in load.accepted)
     assert PasswordResetRequest.objects.count() == len(load.accepted)

@@ -66,20 +66,30 @@ def test_a_dotted_path_is_called_with_the_user_and_its_number_counts(user, setti
     assert [user.pk] == CALLS
 
 
-def test_sessions_and_tokens_are_counted_together_in_answer_log_and_mail(user, mailoutbox, caplog):
+def test_sessions_and_tokens_are_counted_together_in_answer_log_and_mail(
+    user, mailoutbox, caplog
+):
     for _ in range(2):
         Client().force_login(user)
     Token.objects.create(user=user)
     raw = mailed_token(Client(), user.email)
     answer = Client().post(
-        reverse("password_reset_api:reset"), {"token": raw, "password": NEW_PASSWORD}, content_type="application/json"
+        reverse("password_reset_api:reset"),
+        {"token": raw, "password": NEW_PASSWORD},
+        content_type="application/json",
     )
     assert answer.json()["sessions_deleted"] == 3
-    assert [record.sessionsDeleted for record in caplog.records if record.msg == "Password reset completed"] == [3]
+    assert [
+        record.sessionsDeleted
+        for record in caplog.records
+        if record.msg == "Password reset completed"
+    ] == [3]
     assert "3" in mailoutbox[-1].body
 
 
-def test_one_that_raises_rolls_the_reset_back_and_leaves_the_link_usable(user, settings):
+def test_one_that_raises_rolls_the_reset_back_and_leaves_the_link_usable(
+    user, settings
+):
     settings.PASSWORD_RESET_REVOKERS = ["tests.test_revokers.fail"]
     Token.objects.create(user=user)
     raw = mailed_token(Client(), user.email)
@@ -92,7 +102,9 @@ def test_one_that_raises_rolls_the_reset_back_and_leaves_the_link_usable(user, s
     assert spend(Client(), raw).status_code == 302
 
 
-@pytest.mark.parametrize("entry", ["nothing.here", "no dots", "knox.Nothing", "django.forms.Form", ""])
+@pytest.mark.parametrize(
+    "entry", ["nothing.here", "no dots", "knox.Nothing", "django.forms.Form", ""]
+)
 def test_an_entry_that_is_neither_is_refused_by_name(user, settings, entry):
     settings.PASSWORD_RESET_REVOKERS = [entry]
     with pytest.raises(ImproperlyConfigured, match="PASSWORD_RESET_REVOKERS"):
@@ -102,6 +114,8 @@ def test_an_entry_that_is_neither_is_refused_by_name(user, settings, entry):
 def test_packages_that_are_not_installed_are_left_alone(settings):
     names = ["rest_framework.authtoken", "rest_framework_simplejwt.token_blacklist"]
     with_them = len(list(revokers.revokers()))
-    settings.INSTALLED_APPS = [name for name in settings.INSTALLED_APPS if name not in names]
+    settings.INSTALLED_APPS = [
+        name for name in settings.INSTALLED_APPS if name not in names
+    ]
     assert not any(apps.is_installed(name) for name in names)
     assert (with_them, len(list(revokers.revokers()))) == (2, 0)

@@ -1,4 +1,6 @@
-"""The secret of a link is born in the worker and leaves in the mail: it is found nowhere else."""
+"""The secret of a link is born in the worker and leaves in the mail: it is found
+nowhere else.
+"""
 
 import json
 import logging
@@ -29,7 +31,9 @@ READERS = {
 
 
 def fragments(raw):
-    """Return what betrays a token: any quarter of it, as text and as the hexadecimal form of bytes."""
+    """Return what betrays a token: any quarter of it, as text and as the hexadecimal
+    form of bytes.
+    """
     quarters = [raw[start : start + 16] for start in range(0, 64, 16)]
     return quarters + [quarter.encode().hex() for quarter in quarters]
 
@@ -39,14 +43,18 @@ def betrays(text, raw):
 
 
 def in_the_database(raw):
-    """Name the tables with a row, read as text, that holds the secret; sessions are unpacked."""
+    """Name the tables with a row, read as text, that holds the secret; sessions are
+    unpacked.
+    """
     tables = connection.introspection.table_names()
     with connection.cursor() as cursor:
         for table in tables:
             cursor.execute(f'SELECT t::text FROM "{table}" t')
             if any(betrays(row, raw) for (row,) in cursor.fetchall()):
                 yield table
-    if any(betrays(repr(session.get_decoded()), raw) for session in Session.objects.all()):
+    if any(
+        betrays(repr(session.get_decoded()), raw) for session in Session.objects.all()
+    ):
         yield "django_session, unpacked"
 
 
@@ -66,13 +74,27 @@ def traces(raw, logs=()):
 
 
 @pytest.mark.parametrize("worker", ["db_worker", "request_loop"])
-def test_after_a_whole_flow_the_secret_is_in_no_table_no_key_and_no_log_with(worker, processes, smtp_server, user):
-    environment = smtp_server.environment | {"LOG_LEVEL": "debug", "METRICS_TOKEN": "a-token-for-the-test-of-metrics"}
-    site = processes.gunicorn(options=("--config", "python:project.gunicorn"), **environment)
+def test_after_a_whole_flow_the_secret_is_in_no_table_no_key_and_no_log_with(
+    worker, processes, smtp_server, user
+):
+    environment = smtp_server.environment | {
+        "LOG_LEVEL": "debug",
+        "METRICS_TOKEN": "a-token-for-the-test-of-metrics",
+    }
+    site = processes.gunicorn(
+        options=("--config", "python:project.gunicorn"), **environment
+    )
     works = getattr(processes, worker)(**environment)
     raw = walk_the_flow(site.url, smtp_server, user.email)
-    requests.get(f"{site.url}/reset-password?token={raw}", headers={"Referer": f"{site.url}/?token={raw}"}, timeout=30)
-    metrics = requests.get(f"{site.url}/metrics", headers={"Authorization": f"Bearer {environment['METRICS_TOKEN']}"})
+    requests.get(
+        f"{site.url}/reset-password?token={raw}",
+        headers={"Referer": f"{site.url}/?token={raw}"},
+        timeout=30,
+    )
+    metrics = requests.get(
+        f"{site.url}/metrics",
+        headers={"Authorization": f"Bearer {environment['METRICS_TOKEN']}"},
+    )
     works.stop()
     site.stop()
     assert PasswordResetToken.objects.get().token_hash == tokens.digest(raw)
@@ -109,7 +131,9 @@ def leak_into_a_cache_key(raw):
 
 
 def leak_into_a_hash(raw):
-    redis.Redis.from_url(host.CACHES["default"]["LOCATION"]).hset("anything", "token", raw)
+    redis.Redis.from_url(host.CACHES["default"]["LOCATION"]).hset(
+        "anything", "token", raw
+    )
 
 
 LEAKS = [
@@ -130,7 +154,10 @@ def raw(settings, user):
     services.request_reset(user.email, ip_address=None, user_agent="", language="en")
     raw = tokens.new_token()
     PasswordResetToken.objects.create(
-        user=user, email=user.email, token_hash=tokens.digest(raw), expires_at="2099-01-01T00:00Z"
+        user=user,
+        email=user.email,
+        token_hash=tokens.digest(raw),
+        expires_at="2099-01-01T00:00Z",
     )
     return raw
 
@@ -142,7 +169,9 @@ def test_the_search_finds_a_planted(leak, raw):
     assert len(traces(raw)) >= 1
 
 
-@pytest.mark.parametrize("text", ["GET /reset-password?token={}", "{{'args': ['{}']}}", "TOKEN={}"])
+@pytest.mark.parametrize(
+    "text", ["GET /reset-password?token={}", "{{'args': ['{}']}}", "TOKEN={}"]
+)
 def test_the_search_finds_a_secret_in_a_log_line(text, raw):
     line = text.format(raw)
     assert traces(raw, [f"one\n{line}\nthree"]) == [line]
@@ -156,6 +185,8 @@ def test_a_log_may_hold_the_first_eight_digits(raw):
 def test_errors_of_the_mail_server_are_logged_without_the_link(smtp, user, caplog):
     smtp.stop()
     with caplog.at_level(logging.DEBUG):
-        services.request_reset(user.email, ip_address=None, user_agent="", language="en")
+        services.request_reset(
+            user.email, ip_address=None, user_agent="", language="en"
+        )
     assert "Password reset mail failed" in caplog.text
     assert not tokens.TOKEN_SHAPE.search(caplog.text)

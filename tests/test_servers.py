@@ -20,7 +20,11 @@ from tests.smtp import SmtpServer
 
 def send(server: SmtpServer, recipient: str = "ann@example.com") -> None:
     message = EmailMessage()
-    message["From"], message["To"], message["Subject"] = "me@example.com", recipient, "Hello"
+    message["From"], message["To"], message["Subject"] = (
+        "me@example.com",
+        recipient,
+        "Hello",
+    )
     message.set_content("Good morning")
     with smtplib.SMTP("127.0.0.1", server.port, timeout=10) as client:
         client.send_message(message)
@@ -29,11 +33,16 @@ def send(server: SmtpServer, recipient: str = "ann@example.com") -> None:
 def test_a_mail_arrives_with_its_envelope_and_text(smtp_server: SmtpServer) -> None:
     send(smtp_server)
     [delivery] = smtp_server.wait_for(1)
-    assert (delivery.sender, delivery.recipients) == ("me@example.com", ("ann@example.com",))
+    assert (delivery.sender, delivery.recipients) == (
+        "me@example.com",
+        ("ann@example.com",),
+    )
     assert delivery.text.strip() == "Good morning"
 
 
-def test_a_stopped_smtp_server_refuses_and_a_started_one_accepts(smtp_server: SmtpServer) -> None:
+def test_a_stopped_smtp_server_refuses_and_a_started_one_accepts(
+    smtp_server: SmtpServer,
+) -> None:
     smtp_server.stop()
     with pytest.raises(ConnectionRefusedError):
         send(smtp_server)
@@ -43,12 +52,16 @@ def test_a_stopped_smtp_server_refuses_and_a_started_one_accepts(smtp_server: Sm
 
 
 @pytest.mark.parametrize("reply", ["451 Try later", "550 No such user"])
-def test_one_recipient_is_refused_and_another_is_served(smtp_server: SmtpServer, reply: str) -> None:
+def test_one_recipient_is_refused_and_another_is_served(
+    smtp_server: SmtpServer, reply: str
+) -> None:
     smtp_server.replies["bob@example.com"] = reply
     with pytest.raises(smtplib.SMTPRecipientsRefused):
         send(smtp_server, "bob@example.com")
     send(smtp_server, "ann@example.com")
-    assert [delivery.recipients for delivery in smtp_server.deliveries] == [("ann@example.com",)]
+    assert [delivery.recipients for delivery in smtp_server.deliveries] == [
+        ("ann@example.com",)
+    ]
 
 
 def test_a_client_killed_in_data_leaves_no_mail(smtp_server: SmtpServer) -> None:
@@ -86,8 +99,13 @@ def test_a_run_killed_hard_leaves_no_server_behind() -> None:
         "print(*(server.process.pid for server in started), flush=True)\n"
         "time.sleep(60)\n"
     )
-    free = {key: os.environ[key] for key in os.environ.keys() - {"DATABASE_URL", "REDIS_URL"}}
-    run = subprocess.Popen([sys.executable, "-c", code], env=free, stdout=subprocess.PIPE)
+    free = {
+        key: os.environ[key]
+        for key in os.environ.keys() - {"DATABASE_URL", "REDIS_URL"}
+    }
+    run = subprocess.Popen(
+        [sys.executable, "-c", code], env=free, stdout=subprocess.PIPE
+    )
     assert run.stdout
     pids = run.stdout.readline().split()
     assert len(pids) == 2
@@ -105,14 +123,18 @@ def is_running(pid: bytes) -> bool:
 
 
 def test_this_process_sends_through_the_smtp_server(smtp: SmtpServer) -> None:
-    mail.EmailMultiAlternatives("Hello", "Good morning", "me@example.com", ["ann@example.com"]).send()
+    mail.EmailMultiAlternatives(
+        "Hello", "Good morning", "me@example.com", ["ann@example.com"]
+    ).send()
     assert smtp.wait_for(1)[0].recipients == ("ann@example.com",)
 
 
 @pytest.mark.sqlite
 @pytest.mark.django_db
 def test_the_database_is_the_one_that_was_asked_for() -> None:
-    assert connection.vendor == ("sqlite" if os.environ["DATABASE_URL"].startswith("sqlite") else "postgresql")
+    assert connection.vendor == (
+        "sqlite" if os.environ["DATABASE_URL"].startswith("sqlite") else "postgresql"
+    )
     assert connection.settings_dict["NAME"] not in {":memory:", "postgres"}
 
 

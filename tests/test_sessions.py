@@ -30,7 +30,12 @@ def engine(request, settings, tmp_path):
 
 def browser_of(user, password=OLD_PASSWORD):
     browser = Client()
-    assert browser.post("/login", {"username": user.email, "password": password}).status_code == 302
+    assert (
+        browser.post(
+            "/login", {"username": user.email, "password": password}
+        ).status_code
+        == 302
+    )
     return browser
 
 
@@ -79,7 +84,9 @@ def test_sessions_of_others_go_on(engine, user):
 def test_a_log_in_is_remembered_where_the_engine_stores_anything(engine, user):
     browser = browser_of(user)
     remembered = list(UserSession.objects.values_list("user_id", "session_key"))
-    assert remembered == ([(user.pk, browser.session.session_key)] if engine in STORED else [])
+    assert remembered == (
+        [(user.pk, browser.session.session_key)] if engine in STORED else []
+    )
 
 
 def test_a_second_user_in_one_browser_is_remembered_too(engine, user):
@@ -95,8 +102,17 @@ def test_a_second_user_in_one_browser_is_remembered_too(engine, user):
 @pytest.mark.django_db(transaction=True)
 def test_many_log_ins_at_once_are_all_remembered():
     users = UserFactory.create_batch(20)
-    assert all(at_once([partial(Client().login, username=user.email, password=OLD_PASSWORD) for user in users]))
-    assert set(UserSession.objects.values_list("user_id", flat=True)) == {user.pk for user in users}
+    assert all(
+        at_once(
+            [
+                partial(Client().login, username=user.email, password=OLD_PASSWORD)
+                for user in users
+            ]
+        )
+    )
+    assert set(UserSession.objects.values_list("user_id", flat=True)) == {
+        user.pk for user in users
+    }
 
 
 def test_a_log_out_is_forgotten(engine, user):
@@ -124,7 +140,9 @@ def test_a_store_that_is_down_does_not_undo_a_reset(settings, user, caplog):
     browser = browser_of(user)
     raw = link_for(user)
     settings.SESSION_ENGINE = "django.contrib.sessions.backends.cache"
-    settings.CACHES = {"default": settings.CACHES["default"] | {"LOCATION": "redis://127.0.0.1:1/0"}}
+    settings.CACHES = {
+        "default": settings.CACHES["default"] | {"LOCATION": "redis://127.0.0.1:1/0"}
+    }
     services.reset_password(raw, NEW_PASSWORD, **VISITOR)
     settings.SESSION_ENGINE = "django.contrib.sessions.backends.db"
     assert "not possible to end sessions" in caplog.text

@@ -33,7 +33,9 @@ def knows(user, password):
 
 @pytest.mark.sqlite
 @pytest.mark.parametrize(("age", "status"), [(3599, 302), (3600, 410)])
-def test_a_link_works_for_its_last_second_and_not_for_the_next(client, user, age, status):
+def test_a_link_works_for_its_last_second_and_not_for_the_next(
+    client, user, age, status
+):
     moment = timezone.now()
     with time_machine.travel(moment, tick=False):
         raw = mailed_token(client, user.email)
@@ -43,12 +45,20 @@ def test_a_link_works_for_its_last_second_and_not_for_the_next(client, user, age
 
 STEPS = {
     "the last form alone": lambda client: spend(client, ""),
-    "the last form without a token": lambda client: client.post("/reset-password", {"new_password1": NEW_PASSWORD}),
+    "the last form without a token": lambda client: client.post(
+        "/reset-password", {"new_password1": NEW_PASSWORD}
+    ),
     "the page of success": lambda client: client.get("/reset-password/done"),
     "a link that was made up": lambda client: spend(client, secrets.token_hex(32)),
-    "the digest instead of the token": lambda client: spend(client, PasswordResetToken.objects.get().token_hash),
-    "the fingerprint instead": lambda client: spend(client, PasswordResetToken.objects.get().fingerprint),
-    "JSON without a token": lambda client: call(client, "reset-password", {"password": NEW_PASSWORD}),
+    "the digest instead of the token": lambda client: spend(
+        client, PasswordResetToken.objects.get().token_hash
+    ),
+    "the fingerprint instead": lambda client: spend(
+        client, PasswordResetToken.objects.get().fingerprint
+    ),
+    "JSON without a token": lambda client: call(
+        client, "reset-password", {"password": NEW_PASSWORD}
+    ),
 }
 
 
@@ -74,7 +84,12 @@ def test_a_spent_link_stays_dead_after_a_restart(processes, client, raw):
     spend(client, raw)
     site = processes.gunicorn(workers=1)
     body = {"token": raw, "password": "a-third-pass-phrase"}
-    assert requests.post(f"{site.url}/api/auth/reset-password", json=body, timeout=30).status_code == 410
+    assert (
+        requests.post(
+            f"{site.url}/api/auth/reset-password", json=body, timeout=30
+        ).status_code
+        == 410
+    )
 
 
 def test_a_token_opens_the_account_that_it_was_made_for_and_no_other(client, user, raw):
@@ -122,7 +137,9 @@ def test_the_link_of_a_deleted_user_is_unknown(client, user, raw):
 @pytest.mark.parametrize("blank", ["", " ", "0" * 63])
 def test_the_column_holds_whole_digests_only(user, blank):
     with pytest.raises(IntegrityError):
-        PasswordResetToken.objects.create(user=user, email="", token_hash=blank, expires_at=timezone.now())
+        PasswordResetToken.objects.create(
+            user=user, email="", token_hash=blank, expires_at=timezone.now()
+        )
 
 
 def test_a_task_is_told_a_number_and_nothing_else(client, settings, user):

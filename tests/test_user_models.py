@@ -1,4 +1,6 @@
-"""Whatever user model the host has: each is walked in a process of its own, since no process can change it."""
+"""Whatever user model the host has: each is walked in a process of its own, since no
+process can change it.
+"""
 
 import json
 import os
@@ -19,14 +21,20 @@ FAMILY = "family@example.com"
 
 def walk(host):
     """Return what a walk through the flow on that host saw."""
-    environment = os.environ | {"HOST": host, "DJANGO_SETTINGS_MODULE": "tests.hosts.settings"}
+    environment = os.environ | {
+        "HOST": host,
+        "DJANGO_SETTINGS_MODULE": "tests.hosts.settings",
+    }
     command = [sys.executable, "-W", "error", "-m", "tests.hosts.walk"]
-    run = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    run = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True
+    )
     assert run.returncode == 0, run.stderr
     return json.loads(run.stdout)
 
 
-#: Of two accounts on one address, one spends its link first. Lists are of both, sorted: False comes before True.
+#: Of two accounts on one address, one spends its link first. Lists are of both, sorted:
+#: False comes before True.
 EXPECTED = {
     "mails to inactive": 0,
     "mails to unusable": 0,
@@ -51,7 +59,9 @@ def test_the_flow_works_for_one_account_of_two_on_a_host_with(host):
 @pytest.mark.django_db(transaction=True)
 def test_a_hash_that_is_renewed_at_log_in_costs_an_open_link_once(client):
     user = UserFactory(password=None)
-    type(user).objects.update(password=make_password(OLD_PASSWORD, hasher="pbkdf2_sha256"))
+    type(user).objects.update(
+        password=make_password(OLD_PASSWORD, hasher="pbkdf2_sha256")
+    )
     raw = mailed_token(client, user.email)
     assert Client().login(username=user.email, password=OLD_PASSWORD)
     assert spend(client, raw).status_code == 410

@@ -1,4 +1,6 @@
-"""Whose limit it is: the client's address behind any number of proxies, and never a crash."""
+"""Whose limit it is: the client's address behind any number of proxies, and never a
+crash.
+"""
 
 import logging
 from ipaddress import IPv6Address
@@ -8,26 +10,45 @@ from django.test import RequestFactory
 
 from password_reset import visitors
 from password_reset.models import PasswordResetRequest
-from password_reset.visitors import browser_in_words, client_address, client_network, parse_address, printable
+from password_reset.visitors import (
+    browser_in_words,
+    client_address,
+    client_network,
+    parse_address,
+    printable,
+)
 from tests.walk import call
 
 PROXIES = ["10.0.0.0/8", "2001:db8:aaaa::/48"]
 
 
 def address(peer, forwarded=None):
-    """Return the client's address as a request from a peer with an X-Forwarded-For has it."""
+    """Return the client's address as a request from a peer with an X-Forwarded-For has
+    it.
+    """
     extra = {} if forwarded is None else {"HTTP_X_FORWARDED_FOR": forwarded}
     found = client_address(RequestFactory().get("/", REMOTE_ADDR=peer, **extra))
     return str(found) if found else None
 
 
 class TestNoProxy:
-    @pytest.mark.parametrize("forged", ["203.0.113.9", "127.0.0.1", "10.0.0.1, 203.0.113.9", "unknown", "", ","])
+    @pytest.mark.parametrize(
+        "forged",
+        ["203.0.113.9", "127.0.0.1", "10.0.0.1, 203.0.113.9", "unknown", "", ","],
+    )
     def test_a_forged_header_changes_nothing(self, forged):
         assert address("198.51.100.7", forged) == "198.51.100.7"
 
     def test_neither_do_other_headers(self):
-        names = ("X_REAL_IP", "CLIENT_IP", "TRUE_CLIENT_IP", "CF_CONNECTING_IP", "FORWARDED", "VIA", "X_CLIENT_IP")
+        names = (
+            "X_REAL_IP",
+            "CLIENT_IP",
+            "TRUE_CLIENT_IP",
+            "CF_CONNECTING_IP",
+            "FORWARDED",
+            "VIA",
+            "X_CLIENT_IP",
+        )
         forged = {f"HTTP_{name}": "203.0.113.9" for name in names}
         request = RequestFactory().get("/", REMOTE_ADDR="198.51.100.7", **forged)
         assert str(client_address(request)) == "198.51.100.7"
@@ -41,7 +62,8 @@ class TestProxies:
     @pytest.mark.parametrize(
         ("peer", "forwarded", "client"),
         [
-            # One proxy: the last entry is what it saw; all before is what the client wrote.
+            # One proxy: the last entry is what it saw; all before is what the client
+            # wrote.
             ("10.0.0.1", "198.51.100.7", "198.51.100.7"),
             ("10.0.0.1", "203.0.113.9, 198.51.100.7", "198.51.100.7"),
             ("10.0.0.1", "127.0.0.1, 203.0.113.9,198.51.100.7 ", "198.51.100.7"),
@@ -72,11 +94,16 @@ class TestProxies:
             ("10.0.0.1", "unix:", "10.0.0.1"),
         ],
     )
-    def test_the_client_is_the_first_hop_that_nobody_vouches_for(self, peer, forwarded, client):
+    def test_the_client_is_the_first_hop_that_nobody_vouches_for(
+        self, peer, forwarded, client
+    ):
         assert address(peer, forwarded) == client
 
     def test_a_long_list_of_forged_hops_is_no_work(self):
-        assert address("10.0.0.1", "203.0.113.9, " * 5000 + "198.51.100.7") == "198.51.100.7"
+        assert (
+            address("10.0.0.1", "203.0.113.9, " * 5000 + "198.51.100.7")
+            == "198.51.100.7"
+        )
 
 
 class TestUnixSocket:
@@ -91,9 +118,42 @@ class TestUnixSocket:
 
 
 GARBAGE = [
-    *("", " ", "unknown", "localhost", "1.2.3", "1.2.3.4.5", "256.1.1.1", "01.2.3.4", "0x7f.0.0.1", "2130706433"),
-    *("1.2.3.4:", "1.2.3.4:80:80", "1.2.3.4, 5.6.7.8", "1.2.3.4/8", "1.2.3.4\x00", "1.2.3.4\r\nX: y", "%", "%eth0"),
-    *(":", "::", ":::", "[", "[]", "[]:80", "[::1", "::1]", "[1.2.3.4", "::1%", "fe80::1%25eth0", "::ffff:1.2.3"),
+    *(
+        "",
+        " ",
+        "unknown",
+        "localhost",
+        "1.2.3",
+        "1.2.3.4.5",
+        "256.1.1.1",
+        "01.2.3.4",
+        "0x7f.0.0.1",
+        "2130706433",
+    ),
+    *(
+        "1.2.3.4:",
+        "1.2.3.4:80:80",
+        "1.2.3.4, 5.6.7.8",
+        "1.2.3.4/8",
+        "1.2.3.4\x00",
+        "1.2.3.4\r\nX: y",
+        "%",
+        "%eth0",
+    ),
+    *(
+        ":",
+        "::",
+        ":::",
+        "[",
+        "[]",
+        "[]:80",
+        "[::1",
+        "::1]",
+        "[1.2.3.4",
+        "::1%",
+        "fe80::1%25eth0",
+        "::ffff:1.2.3",
+    ),
     *(
         "::ffff:999.1.1.1",
         "12345::",
@@ -122,7 +182,14 @@ def test_garbage_is_never_a_crash(text, settings):
 
 
 @pytest.mark.parametrize(
-    "text", ["1.2.3.4, 5.6.7.8", "1.2.3.4/8", "01.2.3.4", "1.2.3.4\x00", "1.2.3.4" + " " * 99 + "x"]
+    "text",
+    [
+        "1.2.3.4, 5.6.7.8",
+        "1.2.3.4/8",
+        "01.2.3.4",
+        "1.2.3.4\x00",
+        "1.2.3.4" + " " * 99 + "x",
+    ],
 )
 def test_what_is_not_quite_an_address_is_none(text):
     assert parse_address(text) is None
@@ -131,21 +198,36 @@ def test_what_is_not_quite_an_address_is_none(text):
 class TestNetwork:
     def test_a_thousand_addresses_of_one_household_are_one_client(self):
         first = int(IPv6Address("2001:db8:1:2::"))
-        networks = {client_network(str(IPv6Address(first + number * 2**53))) for number in range(1000)}
+        networks = {
+            client_network(str(IPv6Address(first + number * 2**53)))
+            for number in range(1000)
+        }
         assert networks == {"2001:db8:1:2::/64"}
 
     def test_the_next_household_is_another(self):
         assert client_network("2001:db8:1:3::1") == "2001:db8:1:3::/64"
 
     @pytest.mark.parametrize(
-        "spelling", ["2001:DB8:1:2::1", "2001:db8:1:2:0:0:0:1", "[2001:db8:1:2::1]:80", "2001:db8:1:2::1%0"]
+        "spelling",
+        [
+            "2001:DB8:1:2::1",
+            "2001:db8:1:2:0:0:0:1",
+            "[2001:db8:1:2::1]:80",
+            "2001:db8:1:2::1%0",
+        ],
     )
     def test_spellings_of_an_address_are_one_client(self, spelling):
         assert client_network(spelling) == "2001:db8:1:2::/64"
 
     @pytest.mark.parametrize(
         "spelling",
-        ["::ffff:198.51.100.7", "::FFFF:c633:6407", "198.51.100.7:80", " 198.51.100.7 ", "64:ff9b::198.51.100.7"],
+        [
+            "::ffff:198.51.100.7",
+            "::FFFF:c633:6407",
+            "198.51.100.7:80",
+            " 198.51.100.7 ",
+            "64:ff9b::198.51.100.7",
+        ],
     )
     def test_ipv4_inside_ipv6_is_the_ipv4_client(self, spelling):
         assert client_network(spelling) == "198.51.100.7"
@@ -153,7 +235,14 @@ class TestNetwork:
     @pytest.mark.parametrize("prefix", ["", "::ffff:", "64:ff9b::"])
     def test_two_ipv4_clients_never_share_a_limit(self, prefix):
         assert (
-            len({client_network(f"{prefix}198.51.{third}.{last}") for third in range(9) for last in range(99)}) == 891
+            len(
+                {
+                    client_network(f"{prefix}198.51.{third}.{last}")
+                    for third in range(9)
+                    for last in range(99)
+                }
+            )
+            == 891
         )
 
 
@@ -196,14 +285,21 @@ class TestRow:
 
     @pytest.mark.parametrize(
         ("peer", "stored"),
-        [("::ffff:198.51.100.7", "198.51.100.7"), ("fe80::7%eth0", "fe80::7"), ("", None), ("x", None)],
+        [
+            ("::ffff:198.51.100.7", "198.51.100.7"),
+            ("fe80::7%eth0", "fe80::7"),
+            ("", None),
+            ("x", None),
+        ],
     )
     def test_the_address_is_stored_in_canonical_form(self, client, peer, stored):
         assert self.row(client, REMOTE_ADDR=peer).ip_address == stored
 
     def test_a_strange_browser_name_is_cut_and_cleaned(self, client):
         strange = "A\x00\x1b[31m\r\nB\u202e" + "é" * 2000
-        assert self.row(client, HTTP_USER_AGENT=strange).user_agent == "A[31mB" + "é" * 506
+        assert (
+            self.row(client, HTTP_USER_AGENT=strange).user_agent == "A[31mB" + "é" * 506
+        )
 
 
 def test_printable_keeps_what_people_write():
@@ -221,10 +317,19 @@ WEBKIT = "AppleWebKit/537.36 (KHTML, like Gecko)"
 @pytest.mark.parametrize(
     ("agent", "words"),
     [
-        ("(X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0", "Firefox · Linux"),
-        (f"(Windows NT 10.0; Win64; x64) {WEBKIT} Chrome/142.0 Safari/537.36", "Chrome · Windows"),
         (
-            f"(iPhone; CPU iPhone OS 18_6 like Mac OS X) {WEBKIT} Version/18.6 Mobile/1 Safari/604.1",
+            "(X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
+            "Firefox · Linux",
+        ),
+        (
+            f"(Windows NT 10.0; Win64; x64) {WEBKIT} Chrome/142.0 Safari/537.36",
+            "Chrome · Windows",
+        ),
+        (
+            (
+                f"(iPhone; CPU iPhone OS 18_6 like Mac OS X) {WEBKIT} Version/18.6 "
+                "Mobile/1 Safari/604.1"
+            ),
             "Mobile Safari · iOS",
         ),
         ("(X11; Linux x86_64) Your-prize-at-evil-com-bot/1.0", "Linux"),
@@ -236,7 +341,12 @@ def test_a_browser_is_named_in_words(agent, words):
 
 @pytest.mark.parametrize(
     "agent",
-    ["Your account is locked, call 555-1234 bot/1", "WinAtEvilDotComBot/1.0", "evil.com-crawler/1.1", "Evil Prize Bot"],
+    [
+        "Your account is locked, call 555-1234 bot/1",
+        "WinAtEvilDotComBot/1.0",
+        "evil.com-crawler/1.1",
+        "Evil Prize Bot",
+    ],
 )
 def test_a_stranger_cannot_name_a_browser_as_they_like(agent):
     assert browser_in_words(agent) == ""

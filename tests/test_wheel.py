@@ -1,4 +1,6 @@
-"""The wheel holds what it must and works in a project that knows nothing of this repository."""
+"""The wheel holds what it must and works in a project that knows nothing of this
+repository.
+"""
 
 import json
 import os
@@ -50,8 +52,14 @@ urlpatterns += [path("", include("password_reset.urls")), path("api/auth/", incl
 
 def run(*command: str | Path, cwd: Path, **environment: str) -> str:
     """Run a command that knows nothing of this repository and return what it prints."""
-    outside = {key: os.environ[key] for key in ("HOME", "PATH", "SSL_CERT_FILE") if key in os.environ}
-    result = subprocess.run(command, cwd=cwd, env=outside | environment, capture_output=True, text=True)
+    outside = {
+        key: os.environ[key]
+        for key in ("HOME", "PATH", "SSL_CERT_FILE")
+        if key in os.environ
+    }
+    result = subprocess.run(
+        command, cwd=cwd, env=outside | environment, capture_output=True, text=True
+    )
     assert result.returncode == 0, result.stdout + result.stderr
     return result.stdout
 
@@ -59,7 +67,15 @@ def run(*command: str | Path, cwd: Path, **environment: str) -> str:
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wheel")
-    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder)]
+    build = [
+        sys.executable,
+        "-m",
+        "build",
+        "--wheel",
+        "--no-isolation",
+        "--outdir",
+        str(folder),
+    ]
     run(*build, cwd=ROOT)
     return next(folder.glob("*.whl"))
 
@@ -77,13 +93,20 @@ def test_the_wheel_holds(names: set[str], name: str) -> None:
 
 def test_the_wheel_holds_nothing_but_the_package(names: set[str]) -> None:
     roots = {name.split("/")[0] for name in names}
-    assert roots == {"password_reset", next(root for root in roots if root.endswith(".dist-info"))}
-    assert not [name for name in names if re.search(r"(^|/)tests?(/|_)|conftest|\.pyc$", name)]
+    assert roots == {
+        "password_reset",
+        next(root for root in roots if root.endswith(".dist-info")),
+    }
+    assert not [
+        name for name in names if re.search(r"(^|/)tests?(/|_)|conftest|\.pyc$", name)
+    ]
 
 
 def test_every_tracked_file_of_the_package_is_in_the_wheel(names: set[str]) -> None:
     package = ROOT / "password_reset"
-    files = {str(path.relative_to(ROOT)) for path in package.rglob("*") if path.is_file()}
+    files = {
+        str(path.relative_to(ROOT)) for path in package.rglob("*") if path.is_file()
+    }
     assert {name for name in files if "__pycache__" not in name} <= names
 
 
@@ -107,17 +130,39 @@ class Host:
         self.add("urls.py", URLS)
 
     def install(self, wheel: Path) -> None:
-        """Install the wheel and, at the locked versions, what it declares and nothing else."""
-        pip = [self.python, "-m", "pip", "--quiet", "--disable-pip-version-check", "install"]
+        """Install the wheel and, at the locked versions, what it declares and nothing
+        else.
+        """
+        pip = [
+            self.python,
+            "-m",
+            "pip",
+            "--quiet",
+            "--disable-pip-version-check",
+            "install",
+        ]
         pins = self.folder.with_name("constraints.txt")
-        freeze = run(sys.executable, "-m", "pip", "freeze", "--exclude-editable", cwd=ROOT)
+        freeze = run(
+            sys.executable, "-m", "pip", "freeze", "--exclude-editable", cwd=ROOT
+        )
         pins.write_text("\n".join(line for line in freeze.splitlines() if "==" in line))
-        pip_settings = {key: value for key, value in os.environ.items() if key.startswith(("PIP_", "REQUESTS_"))}
+        pip_settings = {
+            key: value
+            for key, value in os.environ.items()
+            if key.startswith(("PIP_", "REQUESTS_"))
+        }
         run(*pip, "--constraint", pins, wheel, cwd=self.folder.parent, **pip_settings)
 
     def settings(self) -> str:
         files = "django.core.mail.backends.filebased.EmailBackend"
-        version = json.loads(run(self.python, "-c", "import django; print(list(django.VERSION[:2]))", cwd=Path("/")))
+        version = json.loads(
+            run(
+                self.python,
+                "-c",
+                "import django; print(list(django.VERSION[:2]))",
+                cwd=Path("/"),
+            )
+        )
         return f"FILES = {files!r}\nDJANGO_6_1 = {version >= [6, 1]}\n{SETTINGS}"
 
     def add(self, name: str, text: str) -> None:
@@ -128,16 +173,29 @@ class Host:
         return run(self.python, "manage.py", *arguments, cwd=self.folder, SITE=self.url)
 
     def serve(self) -> subprocess.Popen[bytes]:
-        command = [self.python, "manage.py", "runserver", "--noreload", self.url.removeprefix("http://")]
+        command = [
+            self.python,
+            "manage.py",
+            "runserver",
+            "--noreload",
+            self.url.removeprefix("http://"),
+        ]
         with (self.folder / "log").open("wb") as log:
             environment = {"SITE": self.url, "PATH": os.environ["PATH"]}
             return subprocess.Popen(
-                [*dies_with_us("TERM"), *command], cwd=self.folder, env=environment, stdout=log, stderr=log
+                [*dies_with_us("TERM"), *command],
+                cwd=self.folder,
+                env=environment,
+                stdout=log,
+                stderr=log,
             )
 
     def answers(self) -> bool:
         try:
-            return requests.get(f"{self.url}/forgot-password", timeout=5).status_code == 200
+            return (
+                requests.get(f"{self.url}/forgot-password", timeout=5).status_code
+                == 200
+            )
         except requests.ConnectionError:
             return False
 
@@ -148,9 +206,13 @@ class Host:
         """Open the page as a browser does and send its form."""
         with requests.Session() as browser:
             page = browser.get(self.url + path, timeout=10)
-            hidden = dict(re.findall(r'type="hidden" name="(\w+)" value="(\w+)"', page.text))
+            hidden = dict(
+                re.findall(r'type="hidden" name="(\w+)" value="(\w+)"', page.text)
+            )
             address = (self.url + path).split("?")[0]
-            return browser.post(address, data=hidden | fields, timeout=10, allow_redirects=False)
+            return browser.post(
+                address, data=hidden | fields, timeout=10, allow_redirects=False
+            )
 
     def mails(self) -> str:
         texts = [path.read_text() for path in sorted((self.folder / "mails").glob("*"))]
@@ -175,14 +237,25 @@ def host(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host
 
 
 def test_a_new_project_has_no_error_in_its_checks(host: Host) -> None:
-    assert "ERRORS" not in host.manage("check", "--database", "default", "--fail-level", "ERROR")
+    assert "ERRORS" not in host.manage(
+        "check", "--database", "default", "--fail-level", "ERROR"
+    )
 
 
 def test_a_new_project_resets_a_password(host: Host) -> None:
     assert host.can_log_in(OLD)
-    assert host.post("/forgot-password", email="ann@example.com").headers["Location"] == "/forgot-password/done"
-    [token] = set(re.findall(re.escape(host.url) + r"/reset-password\?token=([0-9a-f]{64})", host.mails()))
-    reset = host.post(f"/reset-password?token={token}", new_password1=NEW, new_password2=NEW)
+    assert (
+        host.post("/forgot-password", email="ann@example.com").headers["Location"]
+        == "/forgot-password/done"
+    )
+    [token] = set(
+        re.findall(
+            re.escape(host.url) + r"/reset-password\?token=([0-9a-f]{64})", host.mails()
+        )
+    )
+    reset = host.post(
+        f"/reset-password?token={token}", new_password1=NEW, new_password2=NEW
+    )
     assert reset.headers["Location"] == "/reset-password/done"
     assert host.can_log_in(NEW)
     assert not host.can_log_in(OLD)

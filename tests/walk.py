@@ -29,17 +29,27 @@ def mailed_token(client: Client, email: str) -> str:
     return token_in(mail.outbox[-1].body)
 
 
-def spend(client: Client, token: str, password: str = NEW_PASSWORD, **extra: str) -> HttpResponse:
+def spend(
+    client: Client, token: str, password: str = NEW_PASSWORD, **extra: str
+) -> HttpResponse:
     """Send the second form."""
     return client.post(
-        "/reset-password", {"token": token, "new_password1": password, "new_password2": password}, **extra
+        "/reset-password",
+        {"token": token, "new_password1": password, "new_password2": password},
+        **extra,
     )
 
 
 def call(
-    client: Client, endpoint: str, body: object, media_type: str = "application/json", **extra: Any
+    client: Client,
+    endpoint: str,
+    body: object,
+    media_type: str = "application/json",
+    **extra: Any,
 ) -> HttpResponse:
     """Send JSON to an endpoint of the JSON door; a text or bytes go as they are."""
     raw = body if isinstance(body, str | bytes) else json.dumps(body)
     # CONTENT_TYPE, since Django's client declares none for an empty body.
-    return client.generic("POST", f"/api/auth/{endpoint}", raw, CONTENT_TYPE=media_type, **extra)
+    return client.generic(
+        "POST", f"/api/auth/{endpoint}", raw, CONTENT_TYPE=media_type, **extra
+    )

@@ -1,4 +1,6 @@
-"""Local stand-ins for the mail providers with a web API: they check what the real ones require and keep the mails."""
+"""Local stand-ins for the mail providers with a web API: they check what the real ones
+require and keep the mails.
+"""
 
 import base64
 import email
@@ -14,7 +16,9 @@ Answer = tuple[int, dict[str, str], Any]
 
 
 class WebProvider:
-    """A provider's API on 127.0.0.1. `answer`, when set, is what every call gets instead."""
+    """A provider's API on 127.0.0.1. `answer`, when set, is what every call gets
+    instead.
+    """
 
     path: str
 
@@ -25,7 +29,9 @@ class WebProvider:
         self.connections: set[tuple[str, int]] = set()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self._judge))
         self.url = f"http://127.0.0.1:{self._server.server_port}"
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, args=(0.05,), daemon=True
+        )
         self._thread.start()
 
     def close(self) -> None:
@@ -37,18 +43,24 @@ class WebProvider:
         self.connections.add(request.client_address)
         if request.path != self.path:
             return 404, {}, {"message": f"no such door: {request.path}"}
-        return self.answer or self.receive(request.headers["Authorization"] or "", json.loads(body))
+        return self.answer or self.receive(
+            request.headers["Authorization"] or "", json.loads(body)
+        )
 
     def receive(self, authorization: str, call: dict[str, Any]) -> Answer:
         raise NotImplementedError
 
 
-def _handler(judge: Callable[[BaseHTTPRequestHandler, bytes], Answer]) -> type[BaseHTTPRequestHandler]:
+def _handler(
+    judge: Callable[[BaseHTTPRequestHandler, bytes], Answer],
+) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def do_POST(self) -> None:
-            status, headers, answer = judge(self, self.rfile.read(int(self.headers["Content-Length"])))
+            status, headers, answer = judge(
+                self, self.rfile.read(int(self.headers["Content-Length"]))
+            )
             body = json.dumps(answer).encode()
             self.send_response(status)
             for name, value in {"Content-Length": str(len(body)), **headers}.items():
@@ -67,7 +79,16 @@ class SendGrid(WebProvider):
     path = "/v3/mail/send"
     key = "SG.right"
     RESERVED = frozenset(
-        {"content-type", "content-transfer-encoding", "to", "from", "subject", "reply-to", "cc", "bcc"}
+        {
+            "content-type",
+            "content-transfer-encoding",
+            "to",
+            "from",
+            "subject",
+            "reply-to",
+            "cc",
+            "bcc",
+        }
     )
 
     def receive(self, authorization: str, call: dict[str, Any]) -> Answer:
@@ -76,7 +97,11 @@ class SendGrid(WebProvider):
             return 401, {}, {"errors": [{"message": text, "field": None, "help": None}]}
         fault = self._fault(call)
         if fault:
-            return 400, {}, {"errors": [{"message": "Bad Request", "field": fault, "help": None}]}
+            return (
+                400,
+                {},
+                {"errors": [{"message": "Bad Request", "field": fault, "help": None}]},
+            )
         self.calls.append(call)
         self.mails.append(self._mail(call))
         return 202, {"X-Message-Id": "sendgrid-1"}, ""
@@ -89,8 +114,11 @@ class SendGrid(WebProvider):
             "personalizations.0.to": not people[0].get("to"),
             "from.email": "@" not in call.get("from", {}).get("email", ""),
             "subject": not call.get("subject"),
-            "content": types != ["text/plain", "text/html"] or not all(part["value"] for part in call["content"]),
-            "headers": bool(self.RESERVED & {name.lower() for name in call.get("headers", {})}),
+            "content": types != ["text/plain", "text/html"]
+            or not all(part["value"] for part in call["content"]),
+            "headers": bool(
+                self.RESERVED & {name.lower() for name in call.get("headers", {})}
+            ),
         }
         return next((field for field, wrong in faults.items() if wrong), "")
 
@@ -116,11 +144,26 @@ class AmazonSes(WebProvider):
     def receive(self, authorization: str, call: dict[str, Any]) -> Answer:
         scheme, _, rest = authorization.partition(" Credential=")
         key, _, region, service = rest.split("/")[:4]
-        if (scheme, key, region, service) != ("AWS4-HMAC-SHA256", self.key, "eu-central-1", "ses"):
+        if (scheme, key, region, service) != (
+            "AWS4-HMAC-SHA256",
+            self.key,
+            "eu-central-1",
+            "ses",
+        ):
             text = "The security token included in the request is invalid."
-            return 403, {"x-amzn-ErrorType": "UnrecognizedClientException"}, {"message": text}
-        if not call.get("Destination", {}).get("ToAddresses") or "Raw" not in call.get("Content", {}):
-            return 400, {"x-amzn-ErrorType": "BadRequestException"}, {"message": "1 validation error detected"}
+            return (
+                403,
+                {"x-amzn-ErrorType": "UnrecognizedClientException"},
+                {"message": text},
+            )
+        if not call.get("Destination", {}).get("ToAddresses") or "Raw" not in call.get(
+            "Content", {}
+        ):
+            return (
+                400,
+                {"x-amzn-ErrorType": "BadRequestException"},
+                {"message": "1 validation error detected"},
+            )
         self.calls.append(call)
         raw = base64.b64decode(call["Content"]["Raw"]["Data"])
         self.mails.append(email.message_from_bytes(raw, policy=email.policy.default))

@@ -1,1 +1,3 @@
-"""One small Django site for each way to reset a password, alike in all that is not the reset."""
+"""One small Django site for each way to reset a password, alike in all that is not the
+reset.
+"""

@@ -1,4 +1,6 @@
-"""What all sites share: startproject's middleware, one user model, one PostgreSQL, Redis and SMTP."""
+"""What all sites share: startproject's middleware, one user model, one PostgreSQL,
+Redis and SMTP.
+"""
 
 import environ
 
@@ -46,7 +48,9 @@ TEMPLATES = [
 STATIC_URL = "static/"
 
 DATABASES = {"default": env.db("DATABASE_URL")}
-DATABASES["default"]["OPTIONS"] = {"pool": {"min_size": 2, "max_size": env.int("DATABASE_POOL_MAX", default=10)}}
+DATABASES["default"]["OPTIONS"] = {
+    "pool": {"min_size": 2, "max_size": env.int("DATABASE_POOL_MAX", default=10)}
+}
 if env.bool("WITHOUT_POOL", default=False):
     DATABASES["default"].update(OPTIONS={}, CONN_MAX_AGE=60)
 CACHES = {
@@ -57,7 +61,9 @@ CACHES = {
     }
 }
 
-EMAIL_BACKEND = env("EMAIL_BACKEND", default="django.core.mail.backends.smtp.EmailBackend")
+EMAIL_BACKEND = env(
+    "EMAIL_BACKEND", default="django.core.mail.backends.smtp.EmailBackend"
+)
 EMAIL_HOST = "127.0.0.1"
 EMAIL_PORT = env.int("SMTP_PORT", default=25)
 EMAIL_TIMEOUT = 10

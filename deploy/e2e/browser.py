@@ -20,12 +20,16 @@ class Browser:
         self.options: dict[str, Any] = {"timeout": 20, "allow_redirects": False}
         self.options["verify"] = ca or True
 
-    def get(self, path: str, headers: Mapping[str, str] | None = None) -> requests.Response:
+    def get(
+        self, path: str, headers: Mapping[str, str] | None = None
+    ) -> requests.Response:
         """Load a path of the site, or a link as it stands in a mail."""
         address = path if path.startswith("https://") else self.base_url + path
         return self.session.get(address, headers=headers, **self.options)
 
-    def submit(self, path: str, headers: Mapping[str, str] | None = None, **fields: str) -> requests.Response:
+    def submit(
+        self, path: str, headers: Mapping[str, str] | None = None, **fields: str
+    ) -> requests.Response:
         """Load a page and send its first form, hidden fields included."""
         page = self.get(path)
         action = ACTION.search(page.text)
@@ -42,7 +46,9 @@ class Browser:
         return self.session.post(self.base_url + path, json=body, **self.options)
 
     def log_in(self, email: str, password: str) -> bool:
-        return self.submit("/login", username=email, password=password).status_code == 302
+        return (
+            self.submit("/login", username=email, password=password).status_code == 302
+        )
 
     def is_logged_in(self) -> bool:
         return self.get("/account").status_code == 200

@@ -33,14 +33,18 @@ class Mailbox:
         return {str(mail["Message-ID"]) for mail in self.mails()}
 
     def wait_for_new(self, known: set[str]) -> EmailMessage:
-        """Return the first mail that was not there before; raise TimeoutError when none comes."""
+        """Return the first mail that was not there before; raise TimeoutError when none
+        comes.
+        """
         deadline = time.monotonic() + self.patience
         while time.monotonic() < deadline:
             for mail in self.mails():
                 if str(mail["Message-ID"]) not in known:
                     return mail
             time.sleep(1)
-        raise TimeoutError(f"no mail to {self.recipient} within {self.patience:.0f} seconds")
+        raise TimeoutError(
+            f"no mail to {self.recipient} within {self.patience:.0f} seconds"
+        )
 
     def close(self) -> None:
         """Hang up."""
@@ -53,16 +57,23 @@ class Imap(Mailbox):
         super().__init__(address, recipient)
         trust = ssl.create_default_context(cafile=os.environ.get("E2E_MAILBOX_CA"))
         self.server = imaplib.IMAP4_SSL(
-            self.where.hostname or "", self.where.port or 993, ssl_context=trust, timeout=SECONDS
+            self.where.hostname or "",
+            self.where.port or 993,
+            ssl_context=trust,
+            timeout=SECONDS,
         )
-        self.server.login(unquote(self.where.username or ""), unquote(self.where.password or ""))
+        self.server.login(
+            unquote(self.where.username or ""), unquote(self.where.password or "")
+        )
         self.folder = unquote(self.where.path.strip("/")) or "INBOX"
 
     def mails(self) -> Iterator[EmailMessage]:
         # Selected anew each time: some servers show what has come only then.
         self.server.select(f'"{self.folder}"', readonly=True)
         since = (datetime.now(UTC) - timedelta(days=1)).strftime("%d-%b-%Y")
-        found = self.server.search(None, "SINCE", since, "TO", f'"{self.recipient}"')[1][0]
+        found = self.server.search(None, "SINCE", since, "TO", f'"{self.recipient}"')[
+            1
+        ][0]
         for number in found.split():
             content = self.server.fetch(number, "(BODY.PEEK[])")[1][0]
             if isinstance(content, tuple):
@@ -81,7 +92,9 @@ class Maildev(Mailbox):
 
     def mails(self) -> Iterator[EmailMessage]:
         for entry in requests.get(f"{self.base}/email", timeout=SECONDS).json():
-            source = requests.get(f"{self.base}/email/{entry['id']}/download", timeout=SECONDS)
+            source = requests.get(
+                f"{self.base}/email/{entry['id']}/download", timeout=SECONDS
+            )
             mail = parse(source.content)
             if self.recipient in str(mail["To"]):
                 yield mail

@@ -15,7 +15,9 @@ LINK = r"https://\S+/reset-password\?token=([0-9a-f]{64})(?![0-9a-f])"
 
 
 @pytest.fixture(scope="module")
-def walk(base_url: str, ca: str | None, email: str, password: str, mailbox: Mailbox) -> Walk:
+def walk(
+    base_url: str, ca: str | None, email: str, password: str, mailbox: Mailbox
+) -> Walk:
     """One walk through the whole flow, for all tests that look at a part of it."""
     here, elsewhere = Browser(base_url, ca), Browser(base_url, ca)
     if not elsewhere.log_in(email, password):
@@ -23,7 +25,10 @@ def walk(base_url: str, ca: str | None, email: str, password: str, mailbox: Mail
     known = mailbox.ids()
     asked = here.submit("/forgot-password", email=email)
     if asked.status_code == 429:
-        pytest.fail("three requests an hour are used up: try again later, or from another address")
+        pytest.fail(
+            "three requests an hour are used up: try again later, or from another "
+            "address"
+        )
     mail = mailbox.wait_for_new(known)
     found = re.search(LINK, text_of(mail))
     link = found[0] if found else pytest.fail(f"no link in the mail:\n{text_of(mail)}")
@@ -54,7 +59,9 @@ def text_of(mail: EmailMessage, kind: str = "plain") -> str:
 # 1. Request password reset
 
 
-def test_the_answer_does_not_name_the_address(walk: Walk, browser: Browser, email: str) -> None:
+def test_the_answer_does_not_name_the_address(
+    walk: Walk, browser: Browser, email: str
+) -> None:
     assert walk.asked.status_code == 302
     assert email not in browser.get(walk.asked.headers["Location"]).text
 
@@ -71,7 +78,9 @@ def test_the_mail_has_a_sender_and_a_subject(walk: Walk) -> None:
     assert walk.mail["Subject"].strip()
 
 
-def test_the_mails_link_leads_to_this_site_in_text_and_html(walk: Walk, base_url: str) -> None:
+def test_the_mails_link_leads_to_this_site_in_text_and_html(
+    walk: Walk, base_url: str
+) -> None:
     assert walk.link.startswith(f"{base_url}/reset-password?token=")
     assert walk.link in text_of(walk.mail, "html")
 
@@ -83,8 +92,13 @@ def test_the_mails_link_works_once(walk: Walk, browser: Browser) -> None:
     assert browser.get(walk.link).status_code == 410
 
 
-def test_a_link_that_was_never_sent_opens_nothing(browser: Browser, unknown_token: str) -> None:
-    assert browser.get(f"/reset-password?token={unknown_token}").status_code in {404, 429}
+def test_a_link_that_was_never_sent_opens_nothing(
+    browser: Browser, unknown_token: str
+) -> None:
+    assert browser.get(f"/reset-password?token={unknown_token}").status_code in {
+        404,
+        429,
+    }
 
 
 def test_a_program_is_told_so_too(browser: Browser, unknown_token: str) -> None:
@@ -101,12 +115,16 @@ def test_a_weak_password_is_refused_in_place_and_a_good_one_taken(walk: Walk) ->
     assert walk.chosen.headers.get("Location") == "/reset-password/done"
 
 
-def test_every_session_is_out_and_the_password_logs_in(walk: Walk, browser: Browser, email: str, password: str) -> None:
+def test_every_session_is_out_and_the_password_logs_in(
+    walk: Walk, browser: Browser, email: str, password: str
+) -> None:
     assert not walk.elsewhere_still_logged_in
     assert browser.log_in(email, password)
 
 
-def test_a_second_mail_tells_of_the_change_and_has_no_link_with_a_token(walk: Walk) -> None:
+def test_a_second_mail_tells_of_the_change_and_has_no_link_with_a_token(
+    walk: Walk,
+) -> None:
     assert not re.search(LINK, text_of(walk.notice) + text_of(walk.notice, "html"))
 
 
@@ -114,8 +132,13 @@ def test_a_second_mail_tells_of_the_change_and_has_no_link_with_a_token(walk: Wa
 
 
 @pytest.mark.limits
-def test_nobody_is_told_apart_and_the_fourth_request_is_refused(browser: Browser) -> None:
-    answers = [browser.submit("/forgot-password", email=f"nobody-{n}@example.com") for n in range(4)]
+def test_nobody_is_told_apart_and_the_fourth_request_is_refused(
+    browser: Browser,
+) -> None:
+    answers = [
+        browser.submit("/forgot-password", email=f"nobody-{n}@example.com")
+        for n in range(4)
+    ]
     statuses = [answer.status_code for answer in answers]
     assert statuses == sorted(statuses)
     assert statuses[-1] == 429
@@ -126,7 +149,9 @@ def test_nobody_is_told_apart_and_the_fourth_request_is_refused(browser: Browser
 
 
 def test_plain_http_leads_to_https(http_url: str) -> None:
-    answer = requests.get(http_url + "/forgot-password", timeout=20, allow_redirects=False)
+    answer = requests.get(
+        http_url + "/forgot-password", timeout=20, allow_redirects=False
+    )
     assert answer.status_code in {301, 308}
     assert answer.headers["Location"].startswith("https://")
 

@@ -1,14 +1,27 @@
-"""The tables in Django's admin: for support staff to read, with a few actions that have permissions of their own."""
+"""The tables in Django's admin: for support staff to read, with a few actions that have
+permissions of their own.
+"""
 
 from django.contrib import admin
 
-from password_reset.models import PasswordResetNotice, PasswordResetRequest, PasswordResetToken, UserSession
+from password_reset.models import (
+    PasswordResetNotice,
+    PasswordResetRequest,
+    PasswordResetToken,
+    UserSession,
+)
 
 from .requests import NoticeAdmin, RequestAdmin
 from .tokens import SessionAdmin, TokenAdmin
 from .users import SendResetLinkMixin
 
-__all__ = ["NoticeAdmin", "RequestAdmin", "SendResetLinkMixin", "SessionAdmin", "TokenAdmin"]
+__all__ = [
+    "NoticeAdmin",
+    "RequestAdmin",
+    "SendResetLinkMixin",
+    "SessionAdmin",
+    "TokenAdmin",
+]
 
 admin.site.register(PasswordResetRequest, RequestAdmin)
 admin.site.register(PasswordResetToken, TokenAdmin)

@@ -1,4 +1,6 @@
-"""The accounts that staff speak of, whatever the host's user model and whichever of them the host's admin shows."""
+"""The accounts that staff speak of, whatever the host's user model and whichever of
+them the host's admin shows.
+"""
 
 from __future__ import annotations
 
@@ -18,17 +20,23 @@ SEND = "password_reset.send_passwordresetrequest"
 
 
 def known_as(term: str, users: QuerySet[Any] | None = None) -> QuerySet[Any]:
-    """Return the users whose user name, address (in any case) or primary key a term is."""
+    """Return the users whose user name, address (in any case) or key a term is."""
     model = get_user_model()
     users = model._default_manager.all() if users is None else users
-    condition = Q(pk__in=[]) | _is(model._meta.get_field(model.USERNAME_FIELD), term) | _is(model._meta.pk, term)
+    condition = (
+        Q(pk__in=[])
+        | _is(model._meta.get_field(model.USERNAME_FIELD), term)
+        | _is(model._meta.pk, term)
+    )
     if "@" in term:
         condition |= Q(**{f"{model.get_email_field_name()}__iexact": term})
     return users.filter(condition)
 
 
 def visible(site: AdminSite, request: HttpRequest) -> QuerySet[Any]:
-    """Return the users that the host's own admin lets this member of staff see, such as those of one tenant."""
+    """Return the users that the host's own admin lets this member of staff see, such as
+    those of one tenant.
+    """
     model = get_user_model()
     if site.is_registered(model):
         users: QuerySet[Any] = site.get_model_admin(model).get_queryset(request)
@@ -49,15 +57,23 @@ def may_see(site: AdminSite, request: HttpRequest, user: Any) -> bool:
         return True
     if site.is_registered(model):
         return bool(site.get_model_admin(model).has_view_permission(request, user))
-    return request.user.has_perm(f"{model._meta.app_label}.view_{model._meta.model_name}")
+    return request.user.has_perm(
+        f"{model._meta.app_label}.view_{model._meta.model_name}"
+    )
 
 
 def page(site: AdminSite, request: HttpRequest, user: Any) -> str | None:
-    """Return the address of a user's own page in the admin; None where there is none to see."""
+    """Return the address of a user's own page in the admin; None where there is none to
+    see.
+    """
     model = get_user_model()
-    if not site.is_registered(model) or not site.get_model_admin(model).has_view_permission(request, user):
+    if not site.is_registered(model) or not site.get_model_admin(
+        model
+    ).has_view_permission(request, user):
         return None
-    return link(site, f"{model._meta.app_label}_{model._meta.model_name}_change", quote(user.pk))
+    return link(
+        site, f"{model._meta.app_label}_{model._meta.model_name}_change", quote(user.pk)
+    )
 
 
 def link(site: AdminSite, name: str, *args: Any) -> str | None:
@@ -69,7 +85,9 @@ def link(site: AdminSite, name: str, *args: Any) -> str | None:
 
 
 def _is(field: Any, term: str) -> Q:
-    """Return the condition that a field has a value; an empty one for what the field cannot hold."""
+    """Return the condition that a field has a value; an empty one for what the field
+    cannot hold.
+    """
     with suppress(ValidationError, ValueError, TypeError):
         return Q(**{field.name: field.to_python(term)})
     return Q()

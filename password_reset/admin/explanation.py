@@ -1,4 +1,6 @@
-"""Why can this person not reset? What support looks at, in the order in which it matters."""
+"""Why can this person not reset? What support looks at, in the order in which it
+matters.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,9 @@ MANY_ACCOUNTS = 20
 
 @dataclass(frozen=True)
 class Finding:
-    """A sentence; ``level`` is Django's tag of a message: error, warning, success or info."""
+    """A sentence; ``level`` is Django's tag of a message: error, warning, success or
+    info.
+    """
 
     level: str
     text: str
@@ -66,7 +70,13 @@ def of_site() -> list[Finding]:
     if waiting.due_seconds <= NO_WORKER_AFTER.total_seconds():
         return []
     since = at(timezone.now() - timedelta(seconds=waiting.due_seconds))
-    return [Finding("error", _("Since %(time)s no worker has sent the mails that wait.") % {"time": since})]
+    return [
+        Finding(
+            "error",
+            _("Since %(time)s no worker has sent the mails that wait.")
+            % {"time": since},
+        )
+    ]
 
 
 def of_address(address: str, users: list[Any]) -> list[Finding]:
@@ -80,24 +90,37 @@ def of_account(user: Any) -> Account:
     found = list(conf.user_finder(email)) if email else []
     sentence = sending.obstacle(user, found)
     findings = (
-        [Finding("error", sentence)] if sentence else [Finding("success", _("Nothing is wrong with the account."))]
+        [Finding("error", sentence)]
+        if sentence
+        else [Finding("success", _("Nothing is wrong with the account."))]
     )
     return Account(user, [*findings, *_links_of(user), *_changes_of(user)])
 
 
 def last_mails(addresses: set[str], users: list[Any]) -> list[Mail]:
-    """Return the last requests for addresses, or that led to links of users, and what became of each."""
-    mailed = PasswordResetToken.objects.filter(user__in=[user.pk for user in users], request__isnull=False)
+    """Return the last requests for addresses, or that led to links of users, and what
+    became of each.
+    """
+    mailed = PasswordResetToken.objects.filter(
+        user__in=[user.pk for user in users], request__isnull=False
+    )
     keys = list(mailed.order_by("-pk").values_list("request_id", flat=True)[:RECENT])
     rows = PasswordResetRequest.objects.filter(Q(email__in=addresses) | Q(pk__in=keys))
     recent = rows.order_by("-pk").prefetch_related("tokens")[:RECENT]
-    return [Mail(row.created_at, row.email, row.get_source_display(), list(_fate(row))) for row in recent]
+    return [
+        Mail(row.created_at, row.email, row.get_source_display(), list(_fate(row)))
+        for row in recent
+    ]
 
 
 def _number_of(users: list[Any]) -> Iterator[Finding]:
     if not users:
         yield Finding(
-            "error", _("No account is known by this. No mail leaves, and the page says the same to everybody.")
+            "error",
+            _(
+                "No account is known by this. No mail leaves, and the page says the "
+                "same to everybody."
+            ),
         )
     if len(users) > 1:
         words = ngettext(
@@ -112,20 +135,34 @@ def _limit_of(address: str) -> Iterator[Finding]:
     try:
         seconds = address_retry_after(address)
     except CounterUnavailable:
-        yield Finding("error", _("The counters cannot be reached: until they can, nobody may ask for a link."))
+        yield Finding(
+            "error",
+            _(
+                "The counters cannot be reached: until they can, nobody may ask for a "
+                "link."
+            ),
+        )
         return
     if seconds is not None:
         until = at(timezone.now() + timedelta(seconds=seconds))
-        words = _("%(address)s is limited until %(time)s; links that were mailed before still work.")
+        words = _(
+            "%(address)s is limited until %(time)s; links that were mailed before "
+            "still work."
+        )
         yield Finding("warning", words % {"address": address, "time": until})
 
 
 def _links_of(user: Any) -> Iterator[Finding]:
-    usable = [token for token in PasswordResetToken.objects.usable().filter(user_id=user.pk) if token.fits(user)]
+    usable = [
+        token
+        for token in PasswordResetToken.objects.usable().filter(user_id=user.pk)
+        if token.fits(user)
+    ]
     if usable:
         words = ngettext(
             "Until %(time)s, %(count)d link in a mail still works.",
-            "%(count)d links in mails still work, the last of them until %(time)s at the latest.",
+            "%(count)d links in mails still work, the last of them until %(time)s at "
+            "the latest.",
             len(usable),
         )
         last = max(token.expires_at for token in usable)
@@ -136,27 +173,50 @@ def _changes_of(user: Any) -> Iterator[Finding]:
     notice = PasswordResetNotice.objects.filter(user_id=user.pk).order_by("-pk").first()
     if notice:
         yield Finding(
-            "info", _("At %(time)s the password was last changed by a link.") % {"time": at(notice.created_at)}
+            "info",
+            _("At %(time)s the password was last changed by a link.")
+            % {"time": at(notice.created_at)},
         )
 
 
 def _fate(row: PasswordResetRequest) -> Iterator[Finding]:
     for token in row.tokens.all():
         if token.sent_at:
-            words = {"address": token.email, "time": at(token.sent_at), "state": of_link(token)}
-            yield Finding("success", _("At %(time)s mailed to %(address)s; the link: %(state)s") % words)
+            words = {
+                "address": token.email,
+                "time": at(token.sent_at),
+                "state": of_link(token),
+            }
+            yield Finding(
+                "success",
+                _("At %(time)s mailed to %(address)s; the link: %(state)s") % words,
+            )
     if row.failed_at:
         words = {"time": at(row.failed_at), "reason": reasons.in_words(row.last_error)}
         yield Finding("error", _("At %(time)s given up: %(reason)s.") % words)
     elif row.processed_at and not row.mails_sent:
-        yield Finding("warning", _("Nothing was mailed: no account that may be reset was found."))
+        yield Finding(
+            "warning", _("Nothing was mailed: no account that may be reset was found.")
+        )
     elif not row.processed_at:
         yield from _wait(row)
 
 
 def _wait(row: PasswordResetRequest) -> Iterator[Finding]:
-    when = at(max(row.next_attempt_at, timezone.now())) if row.next_attempt_at else _("as soon as a worker is free")
+    when = (
+        at(max(row.next_attempt_at, timezone.now()))
+        if row.next_attempt_at
+        else _("as soon as a worker is free")
+    )
     if row.attempts and row.last_error:
-        words = {"number": row.attempts, "all": MAX_ATTEMPTS, "reason": reasons.in_words(row.last_error)}
-        yield Finding("warning", _("Attempt %(number)d of %(all)d failed: %(reason)s.") % words)
-    yield Finding("info", _("Waits to be sent; next attempt: %(time)s") % {"time": when})
+        words = {
+            "number": row.attempts,
+            "all": MAX_ATTEMPTS,
+            "reason": reasons.in_words(row.last_error),
+        }
+        yield Finding(
+            "warning", _("Attempt %(number)d of %(all)d failed: %(reason)s.") % words
+        )
+    yield Finding(
+        "info", _("Waits to be sent; next attempt: %(time)s") % {"time": when}
+    )

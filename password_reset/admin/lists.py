@@ -1,4 +1,6 @@
-"""Read-only lists that stay fast at a million rows: no table is counted whole, and every search has an index."""
+"""Read-only lists that stay fast at a million rows: no table is counted whole, and
+every search has an index.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,9 @@ CHUNK = 1000
 
 
 class CappedPaginator(RowPaginator):
-    """Count no further than people turn pages: a count of the whole table reads all of it."""
+    """Count no further than people turn pages: a count of the whole table reads all of
+    it.
+    """
 
     @cached_property
     def count(self) -> int:
@@ -53,12 +57,17 @@ class ReadOnlyAdmin(ModelAdmin):
     ordering = ("-id",)
     sortable_by = ()
     search_fields = ("email",)
-    search_help_text = _("A mail address or its beginning, an IP address, or a user's name or number.")
+    search_help_text = _(
+        "A mail address or its beginning, an IP address, or a user's name or number."
+    )
     #: What a list may be filtered by. Django would allow any column, and then
-    #: `?session_key__startswith=a` tells a reader of the list, letter by letter, what no page shows.
+    #: `?session_key__startswith=a` tells a reader of the list, letter by letter, what
+    #: no page shows.
     linkable = frozenset({"state", "user__exact"})
 
-    def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest | None = None) -> bool:
+    def lookup_allowed(
+        self, lookup: str, value: Any, request: HttpRequest | None = None
+    ) -> bool:
         return lookup in self.linkable
 
     def has_add_permission(self, request: HttpRequest) -> bool:
@@ -68,7 +77,9 @@ class ReadOnlyAdmin(ModelAdmin):
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Refuse on our pages; where a user is deleted on the host's, that user's rows go along as foreign keys ask."""
+        """Refuse on our pages; where a user is deleted on the host's, that user's rows
+        go along as foreign keys ask.
+        """
         match = request.resolver_match
         elsewhere = match is not None and not (match.url_name or "").startswith(
             f"{self.opts.app_label}_{self.opts.model_name}_"
@@ -82,7 +93,9 @@ class ReadOnlyAdmin(ModelAdmin):
         return (queryset.filter(self.matching(term)) if term else queryset), False
 
     def matching(self, term: str) -> Q:
-        """Return the condition that finds a term. Every part of it has an index, or PostgreSQL reads the table."""
+        """Return the condition that finds a term. Every part of it has an index, or
+        PostgreSQL reads the table.
+        """
         address = parse_address(term)
         if address is not None:
             return Q(ip_address=str(address))
@@ -94,20 +107,27 @@ class ReadOnlyAdmin(ModelAdmin):
 
 
 def begins_with(term: str) -> Q:
-    """Return the condition for an address or its beginning, as it is written and in small letters."""
+    """Return the condition for an address or its beginning, as it is written and in
+    small letters.
+    """
     small = term.lower()
     condition = Q(email__startswith=term)
-    # Not twice the same: of one condition PostgreSQL reads as many entries as the page needs, of two it reads all.
+    # Not twice the same: of one condition PostgreSQL reads as many entries as the page
+    # needs, of two it reads all.
     return condition if small == term else condition | Q(email__startswith=small)
 
 
 def pks(rows: QuerySet[Any]) -> list[Any]:
-    """Return the keys of some rows: a sub-query beside other conditions would keep PostgreSQL from their indexes."""
+    """Return the keys of some rows: a sub-query beside other conditions would keep
+    PostgreSQL from their indexes.
+    """
     return list(rows.values_list("pk", flat=True)[:CHUNK])
 
 
 def in_chunks(rows: QuerySet[Any]) -> Iterator[list[Any]]:
-    """Yield rows a thousand at a time; whoever selects a whole table gets it worked off all the same."""
+    """Yield rows a thousand at a time; whoever selects a whole table gets it worked off
+    all the same.
+    """
     rows = rows.order_by("pk")
     chunk = list(rows[:CHUNK])
     while chunk:
@@ -116,7 +136,7 @@ def in_chunks(rows: QuerySet[Any]) -> Iterator[list[Any]]:
 
 
 def log(request: HttpRequest, rows: Iterable[Model], message: str) -> None:
-    """Enter what a member of staff did into the admin's own log, a line for each row."""
+    """Enter what a member of staff did into the admin's own log, row by row."""
     LogEntry.objects.log_actions(
         user_id=request.user.pk,  # type: ignore[arg-type]  # the admin lets nobody else in
         queryset=rows,

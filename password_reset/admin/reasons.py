@@ -1,4 +1,6 @@
-"""Why a mail did not leave: the code on a row (``password_reset.transport``) in words for support staff."""
+"""Why a mail did not leave: the code on a row (``password_reset.transport``) in words
+for support staff.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,10 @@ LOG_IN = gettext_lazy("the mail provider refuses our user name, password or key"
 SLOW_DOWN = gettext_lazy("the mail provider takes no more mails from us at present")
 PROVIDER = gettext_lazy("the mail provider has trouble of its own")
 RECIPIENT = gettext_lazy("the recipient's address is refused")
-NOT_NOW = gettext_lazy("the recipient's mail server puts us off, as it does with a full mailbox or an unknown sender")
+NOT_NOW = gettext_lazy(
+    "the recipient's mail server puts us off, as it does with a full mailbox or an "
+    "unknown sender"
+)
 SENDER = gettext_lazy("our sender address is refused")
 MESSAGE = gettext_lazy("the mail itself is refused")
 UNDELIVERABLE = gettext_lazy("the address on file cannot be mailed to")
@@ -53,11 +58,17 @@ STATUSES = {"401": LOG_IN, "403": LOG_IN, "429": SLOW_DOWN, "400": MESSAGE}
 
 
 def in_words(code: str) -> str:
-    """Return a row's last error as a sentence's end, with the code for whoever has to repair it."""
+    """Return a row's last error as a sentence's end, with the code for whoever has to
+    repair it.
+    """
     if not code:
         return ""
     kind, _space, number = code.partition(" ")
-    words = KINDS.get(kind) or STATUSES.get(number) or (PROVIDER if number.startswith("5") else _("something failed"))
+    words = (
+        KINDS.get(kind)
+        or STATUSES.get(number)
+        or (PROVIDER if number.startswith("5") else _("something failed"))
+    )
     if kind.startswith("SMTP") and number.startswith("4") and words != LOG_IN:
         words = NOT_NOW if kind == "SMTPRecipientsRefused" else SLOW_DOWN
     return f"{words} ({code})"

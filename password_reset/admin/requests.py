@@ -1,4 +1,6 @@
-"""Requests and notices: what is to be mailed and what became of it, with an action to try again now."""
+"""Requests and notices: what is to be mailed and what became of it, with an action to
+try again now.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,12 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from password_reset import bells, tasks, transport
 from password_reset.conf import conf
-from password_reset.models import OutboxQuerySet, OutboxRow, PasswordResetRequest, PasswordResetToken
+from password_reset.models import (
+    OutboxQuerySet,
+    OutboxRow,
+    PasswordResetRequest,
+    PasswordResetToken,
+)
 
 from . import reasons, sending, states, support
 from .accounts import link
@@ -25,7 +32,8 @@ from .lists import ReadOnlyAdmin, in_chunks, log, pks
 if TYPE_CHECKING:
     from django.tasks import Task
 
-#: Rows that a retry rings for. Each bell has a worker take some of the others along, and cron finds the rest.
+#: Rows that a retry rings for. Each bell has a worker take some of the others along,
+#: and cron finds the rest.
 BELLS = 100
 
 
@@ -45,12 +53,15 @@ class OutboxAdmin(ReadOnlyAdmin):
             keys = [row.pk for row in rows]
             revived += self.model.objects.filter(pk__in=keys).revive()
             log(request, rows, _("Asked to be tried again at once."))
-            # A row rings once it is written, and for itself alone: whatever fails here, cron finds it due.
+            # A row rings once it is written, and for itself alone: whatever fails here,
+            # cron finds it due.
             transaction.on_commit(partial(_ring, self.bell, keys[:BELLS]), robust=True)
         self._tell(request, revived)
 
     def has_retry_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm(f"{self.opts.app_label}.retry_{self.opts.model_name}")
+        return request.user.has_perm(
+            f"{self.opts.app_label}.retry_{self.opts.model_name}"
+        )
 
     @admin.display(description=gettext_lazy("state"))
     def state(self, row: OutboxRow) -> str:
@@ -61,8 +72,15 @@ class OutboxAdmin(ReadOnlyAdmin):
         return reasons.in_words(row.last_error)
 
     def _tell(self, request: HttpRequest, revived: int) -> None:
-        done = ngettext("%(count)d mail is due at once.", "%(count)d mails are due at once.", revived)
-        rest = _("What is sent already, or is tried within five minutes by itself, was left alone.")
+        done = ngettext(
+            "%(count)d mail is due at once.",
+            "%(count)d mails are due at once.",
+            revived,
+        )
+        rest = _(
+            "What is sent already, or is tried within five minutes by itself, was left "
+            "alone."
+        )
         level = messages.SUCCESS if revived else messages.WARNING
         self.message_user(request, f"{done % {'count': revived}} {rest}", level)
 
@@ -74,9 +92,21 @@ class RequestAdmin(OutboxAdmin):
     list_display = ("email", "state", "created_at", "ip_address", "trouble")
     list_filter = (states.OutboxStateFilter,)
     fields = (
-        "email", "source", "created_at", "state", "attempts", "next_attempt_at", "processed_at", "failed_at",
-        "mails_sent", "trouble", "links", "ip_address", "user_agent", "language",
-    )  # fmt: skip
+        "email",
+        "source",
+        "created_at",
+        "state",
+        "attempts",
+        "next_attempt_at",
+        "processed_at",
+        "failed_at",
+        "mails_sent",
+        "trouble",
+        "links",
+        "ip_address",
+        "user_agent",
+        "language",
+    )
     readonly_fields = ("state", "trouble", "links")
 
     def get_urls(self) -> list[URLPattern]:
@@ -84,19 +114,30 @@ class RequestAdmin(OutboxAdmin):
         wrap = self.admin_site.admin_view
         return [
             path("why/", wrap(partial(support.view, self)), name=f"{name}_explain"),
-            path("send/<path:user_id>/", wrap(partial(sending.view, self)), name=f"{name}_send"),
+            path(
+                "send/<path:user_id>/",
+                wrap(partial(sending.view, self)),
+                name=f"{name}_send",
+            ),
             *super().get_urls(),
         ]
 
     def of_users(self, users: QuerySet[Any]) -> Q:
         """A request knows no user; the links that it led to do."""
-        mailed = PasswordResetToken.objects.filter(user__in=pks(users), request__isnull=False)
+        mailed = PasswordResetToken.objects.filter(
+            user__in=pks(users), request__isnull=False
+        )
         return Q(pk__in=list(mailed.values_list("request_id", flat=True)[:1000]))
 
     @admin.display(description=gettext_lazy("links"))
     def links(self, row: PasswordResetRequest) -> str:
         address = link(self.admin_site, "password_reset_passwordresettoken_changelist")
-        return format_html('<a href="{}?request__exact={}">{}</a>', address, row.pk, _("Links that were mailed"))
+        return format_html(
+            '<a href="{}?request__exact={}">{}</a>',
+            address,
+            row.pk,
+            _("Links that were mailed"),
+        )
 
 
 class NoticeAdmin(OutboxAdmin):
@@ -107,14 +148,27 @@ class NoticeAdmin(OutboxAdmin):
     list_filter = (states.OutboxStateFilter,)
     list_select_related = ("user",)
     fields = (
-        "user", "email", "created_at", "sessions_deleted", "state", "attempts", "next_attempt_at", "processed_at",
-        "failed_at", "trouble", "ip_address", "user_agent", "language",
-    )  # fmt: skip
+        "user",
+        "email",
+        "created_at",
+        "sessions_deleted",
+        "state",
+        "attempts",
+        "next_attempt_at",
+        "processed_at",
+        "failed_at",
+        "trouble",
+        "ip_address",
+        "user_agent",
+        "language",
+    )
     readonly_fields = ("state", "trouble")
 
 
 def _ring(bell: Task[[int], None], keys: list[int]) -> None:
-    """Ring for rows until, where a bell sends in this process, it turns out that no mail can leave."""
+    """Ring for rows until, where a bell sends in this process, it turns out that no
+    mail can leave.
+    """
     with transport.connection() as line:
         for key in keys:
             if line.down:

@@ -1,4 +1,6 @@
-"""Send a reset link to a user. Staff never see or set a password or a token (OWASP ASVS 5.0, 6.4.6)."""
+"""Send a reset link to a user. Staff never see or set a password or a token (OWASP ASVS
+5.0, 6.4.6).
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,8 @@ if TYPE_CHECKING:
     from .lists import ModelAdmin
 
 SWITCHED_OFF = gettext_lazy(
-    "Password reset is switched off (PASSWORD_RESET_ENABLED): nothing is sent until it is on again."
+    "Password reset is switched off (PASSWORD_RESET_ENABLED): nothing is sent until it "
+    "is on again."
 )
 #: In one go: each is counted, looked up and written.
 MANY = 100
@@ -43,40 +46,67 @@ def refusal(actor: Any, user: Any) -> str:
     if not conf.enabled:
         return str(SWITCHED_OFF)
     found = list(conf.user_finder(stored_email(user))) if stored_email(user) else []
-    if not getattr(actor, "is_superuser", False) and any(map(_is_privileged, [user, *found])):
-        # Whoever may edit a colleague's address could else send themselves the colleague's link.
-        return _("The address belongs to a member of staff: only a superuser may send this link.")
+    if not getattr(actor, "is_superuser", False) and any(
+        map(_is_privileged, [user, *found])
+    ):
+        # Whoever may edit a colleague's address could else send themselves the
+        # colleague's link.
+        return _(
+            "The address belongs to a member of staff: only a superuser may send this "
+            "link."
+        )
     return obstacle(user, found)
 
 
 def obstacle(user: Any, found: list[Any]) -> str:
-    """Return what an account has against a reset; an empty text for nothing. ``found`` is whom the site finds."""
+    """Return what an account has against a reset; an empty text for nothing. ``found``
+    is whom the site finds.
+    """
     if not user.is_active:
         return _("The account is not active.")
     if not user.has_usable_password():
-        return _("The account has no password to reset: its owner logs in in another way.")
+        return _(
+            "The account has no password to reset: its owner logs in in another way."
+        )
     if not stored_email(user):
         return _("The account has no mail address.")
     if user.pk not in {one.pk for one in found}:
-        return _("This site's own rule (PASSWORD_RESET_USER_FINDER) finds no such account under its address.")
+        return _(
+            "This site's own rule (PASSWORD_RESET_USER_FINDER) finds no such account "
+            "under its address."
+        )
     return ""
 
 
 def send(actor: Any, user: Any) -> None:
-    """Ask for a link for a user, as the form would; the worker sends it. Raises ``Refused``."""
+    """Ask for a link for a user, as the form would; the worker sends it. Raises
+    ``Refused``.
+    """
     if sentence := refusal(actor, user):
         raise Refused(sentence)
     try:
         count_address(stored_email(user))
     except RateLimited as limit:
         until = at(timezone.now() + timedelta(seconds=limit.retry_after))
-        sentence = _("The limit of this address is reached; until %(time)s no link can be sent.") % {"time": until}
+        sentence = _(
+            "The limit of this address is reached; until %(time)s no link can be sent."
+        ) % {"time": until}
         raise Refused(sentence) from limit
     except CounterUnavailable as error:
-        raise Refused(_("The counters cannot be reached, so nothing was sent. Try again in a minute.")) from error
-    # The mail says where a request came from: where staff sits is not its reader's business.
+        raise Refused(
+            _(
+                "The counters cannot be reached, so nothing was sent. Try again in a "
+                "minute."
+            )
+        ) from error
+    # The mail says where a request came from: where staff sits is not its reader's
+    # business.
     services.request_reset(
-        stored_email(user), ip_address=None, user_agent="", language="", source=PasswordResetRequest.Source.ADMIN
+        stored_email(user),
+        ip_address=None,
+        user_agent="",
+        language="",
+        source=PasswordResetRequest.Source.ADMIN,
     )
 
 
@@ -86,7 +116,9 @@ def view(model_admin: ModelAdmin, request: HttpRequest, user_id: str) -> HttpRes
     user = accounts.find(site, request, user_id)
     if user is None:
         raise Http404
-    if not request.user.has_perm(accounts.SEND) or not accounts.may_see(site, request, user):
+    if not request.user.has_perm(accounts.SEND) or not accounts.may_see(
+        site, request, user
+    ):
         raise PermissionDenied
     if request.method != "POST":
         return confirmation(model_admin, request, [user])
@@ -95,8 +127,12 @@ def view(model_admin: ModelAdmin, request: HttpRequest, user_id: str) -> HttpRes
     return HttpResponseRedirect(accounts.page(site, request, user) or index)
 
 
-def send_to_all(model_admin: ModelAdmin, request: HttpRequest, users: Iterable[Any]) -> None:
-    """Send each user a link, enter it into the admin's log, and tell staff what became of it."""
+def send_to_all(
+    model_admin: ModelAdmin, request: HttpRequest, users: Iterable[Any]
+) -> None:
+    """Send each user a link, enter it into the admin's log, and tell staff what became
+    of it.
+    """
     sent = []
     for user in users:
         try:
@@ -107,12 +143,18 @@ def send_to_all(model_admin: ModelAdmin, request: HttpRequest, users: Iterable[A
     if sent:
         log(request, sent, _("Sent a link to reset the password."))
         count = ngettext(
-            "A link is on its way to %(count)d user.", "Links are on their way to %(count)d users.", len(sent)
+            "A link is on its way to %(count)d user.",
+            "Links are on their way to %(count)d users.",
+            len(sent),
         )
-        model_admin.message_user(request, count % {"count": len(sent)}, messages.SUCCESS)
+        model_admin.message_user(
+            request, count % {"count": len(sent)}, messages.SUCCESS
+        )
 
 
-def confirmation(model_admin: ModelAdmin, request: HttpRequest, users: list[Any]) -> TemplateResponse:
+def confirmation(
+    model_admin: ModelAdmin, request: HttpRequest, users: list[Any]
+) -> TemplateResponse:
     """Return the page that names who would be mailed, and who not and why."""
     site = model_admin.admin_site
     request.current_app = site.name
@@ -122,14 +164,20 @@ def confirmation(model_admin: ModelAdmin, request: HttpRequest, users: list[Any]
         "title": _("Send a reset link"),
         "opts": model_admin.opts,
         "media": model_admin.media,
-        "users": [(user, stored_email(user)) for user, sentence in refusals if not sentence],
+        "users": [
+            (user, stored_email(user)) for user, sentence in refusals if not sentence
+        ],
         "refused": [(user, sentence) for user, sentence in refusals if sentence],
         "token_lifetime": conf.token_lifetime,
         "action": request.POST.get("action", ""),
         "action_checkbox_name": ACTION_CHECKBOX_NAME,
     }
-    return TemplateResponse(request, "admin/password_reset/send_confirmation.html", context)
+    return TemplateResponse(
+        request, "admin/password_reset/send_confirmation.html", context
+    )
 
 
 def _is_privileged(user: Any) -> bool:
-    return bool(getattr(user, "is_staff", False) or getattr(user, "is_superuser", False))
+    return bool(
+        getattr(user, "is_staff", False) or getattr(user, "is_superuser", False)
+    )

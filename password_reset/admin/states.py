@@ -36,10 +36,19 @@ class OutboxStateFilter(StateFilter):
     """Mails by what became of them."""
 
     states = {
-        "pending": (gettext_lazy("waiting (due or not yet)"), lambda rows: rows.pending()),
+        "pending": (
+            gettext_lazy("waiting (due or not yet)"),
+            lambda rows: rows.pending(),
+        ),
         "due": (gettext_lazy("due now"), lambda rows: rows.due()),
-        "failed": (gettext_lazy("given up"), lambda rows: rows.filter(failed_at__isnull=False)),
-        "sent": (gettext_lazy("sent"), lambda rows: rows.filter(processed_at__isnull=False, mails_sent__gt=0)),
+        "failed": (
+            gettext_lazy("given up"),
+            lambda rows: rows.filter(failed_at__isnull=False),
+        ),
+        "sent": (
+            gettext_lazy("sent"),
+            lambda rows: rows.filter(processed_at__isnull=False, mails_sent__gt=0),
+        ),
     }
 
 
@@ -48,8 +57,14 @@ class TokenStateFilter(StateFilter):
 
     states = {
         "usable": (pgettext_lazy("link", "usable"), lambda rows: rows.usable()),
-        "used": (pgettext_lazy("link", "used or voided"), lambda rows: rows.filter(used_at__isnull=False)),
-        "expired": (pgettext_lazy("link", "expired"), lambda rows: rows.expired().filter(used_at__isnull=True)),
+        "used": (
+            pgettext_lazy("link", "used or voided"),
+            lambda rows: rows.filter(used_at__isnull=False),
+        ),
+        "expired": (
+            pgettext_lazy("link", "expired"),
+            lambda rows: rows.expired().filter(used_at__isnull=True),
+        ),
     }
 
 
@@ -74,7 +89,9 @@ def of_link(token: PasswordResetToken) -> str:
 
 
 def at(moment: Any) -> str:
-    """Return a moment as staff says it on the telephone: the time alone where it is of today."""
+    """Return a moment as staff says it on the telephone: the time alone where it is of
+    today.
+    """
     local = timezone.localtime(moment)
     today = local.date() == timezone.localdate()
     return formats.date_format(local, "TIME_FORMAT" if today else "DATETIME_FORMAT")

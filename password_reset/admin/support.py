@@ -32,7 +32,9 @@ class PersonForm(forms.Form):
 
 
 def view(model_admin: ModelAdmin, request: HttpRequest) -> TemplateResponse:
-    """Ask for a person and explain what stands in their way. Changes and counts nothing."""
+    """Ask for a person and explain what stands in their way. Changes and counts
+    nothing.
+    """
     if not request.user.has_perm(accounts.EXPLAIN):
         raise PermissionDenied
     site = model_admin.admin_site
@@ -46,13 +48,21 @@ def view(model_admin: ModelAdmin, request: HttpRequest) -> TemplateResponse:
         "form": form,
         "asked": address is not None,
         "time_zone": timezone.get_current_timezone_name(),
-        **(_explained(model_admin, request, users, address) if address is not None else {}),
+        **(
+            _explained(model_admin, request, users, address)
+            if address is not None
+            else {}
+        ),
     }
     return TemplateResponse(request, "admin/password_reset/explain.html", context)
 
 
-def _person(model_admin: ModelAdmin, request: HttpRequest) -> tuple[forms.Form, list[Any], str | None]:
-    """Return the form, the users that it names and the address in question; None where nobody is named."""
+def _person(
+    model_admin: ModelAdmin, request: HttpRequest
+) -> tuple[forms.Form, list[Any], str | None]:
+    """Return the form, the users that it names and the address in question; None where
+    nobody is named.
+    """
     site = model_admin.admin_site
     if "user" in request.GET:
         user = accounts.find(site, request, request.GET["user"])
@@ -61,12 +71,16 @@ def _person(model_admin: ModelAdmin, request: HttpRequest) -> tuple[forms.Form, 
     if not form.is_valid():
         return form, [], None
     term = form.cleaned_data["q"]
-    known = accounts.known_as(term, accounts.visible(site, request))[: explanation.MANY_ACCOUNTS]
+    known = accounts.known_as(term, accounts.visible(site, request))[
+        : explanation.MANY_ACCOUNTS
+    ]
     users = sorted(known, key=lambda user: str(user.pk))
     return form, users, term if "@" in term or not users else stored_email(users[0])
 
 
-def _explained(model_admin: ModelAdmin, request: HttpRequest, users: list[Any], address: str) -> dict[str, Any]:
+def _explained(
+    model_admin: ModelAdmin, request: HttpRequest, users: list[Any], address: str
+) -> dict[str, Any]:
     site = model_admin.admin_site
     addresses = {address, address.lower(), *map(stored_email, users)} - {""}
     return {
@@ -74,7 +88,11 @@ def _explained(model_admin: ModelAdmin, request: HttpRequest, users: list[Any], 
         "site_findings": explanation.of_site(),
         "address_findings": explanation.of_address(address, users),
         "accounts": [
-            (explanation.of_account(user), accounts.page(site, request, user), _send_page(model_admin, request, user))
+            (
+                explanation.of_account(user),
+                accounts.page(site, request, user),
+                _send_page(model_admin, request, user),
+            )
             for user in users
         ],
         "mails": explanation.last_mails(addresses, users),
@@ -84,4 +102,8 @@ def _explained(model_admin: ModelAdmin, request: HttpRequest, users: list[Any], 
 def _send_page(model_admin: ModelAdmin, request: HttpRequest, user: Any) -> str | None:
     if not request.user.has_perm(accounts.SEND):
         return None
-    return accounts.link(model_admin.admin_site, "password_reset_passwordresetrequest_send", quote(user.pk))
+    return accounts.link(
+        model_admin.admin_site,
+        "password_reset_passwordresetrequest_send",
+        quote(user.pk),
+    )

@@ -29,19 +29,37 @@ class TokenAdmin(ReadOnlyAdmin):
     list_select_related = ("user",)
     linkable = ReadOnlyAdmin.linkable | {"request__exact"}
     fields = (
-        "user", "email", "request", "state", "created_at", "sent_at", "expires_at", "used_at", "message_id",
-        "ip_address", "user_agent",
-    )  # fmt: skip
+        "user",
+        "email",
+        "request",
+        "state",
+        "created_at",
+        "sent_at",
+        "expires_at",
+        "used_at",
+        "message_id",
+        "ip_address",
+        "user_agent",
+    )
     readonly_fields = ("state",)
 
-    @admin.action(permissions=["void"], description=gettext_lazy("Void: the selected links stop working"))
-    def void(self, request: HttpRequest, queryset: PasswordResetTokenQuerySet) -> TemplateResponse | None:
+    @admin.action(
+        permissions=["void"],
+        description=gettext_lazy("Void: the selected links stop working"),
+    )
+    def void(
+        self, request: HttpRequest, queryset: PasswordResetTokenQuerySet
+    ) -> TemplateResponse | None:
         usable = queryset.usable()
         if "confirmed" not in request.POST:
             return self._ask(request, usable)
         count = sum(self._void(request, chunk) for chunk in in_chunks(usable))
-        message = ngettext("%(count)d link was voided.", "%(count)d links were voided.", count) % {"count": count}
-        self.message_user(request, message, messages.SUCCESS if count else messages.WARNING)
+        message = ngettext(
+            "%(count)d link was voided.", "%(count)d links were voided.", count
+        ) % {"count": count}
+        self.message_user(
+            request, message, messages.SUCCESS if count else messages.WARNING
+        )
         return None
 
     def has_void_permission(self, request: HttpRequest) -> bool:
@@ -52,7 +70,10 @@ class TokenAdmin(ReadOnlyAdmin):
         return states.of_link(token)
 
     def _void(self, request: HttpRequest, chunk: list[Any]) -> int:
-        now, tokens = timezone.now(), PasswordResetToken.objects.filter(pk__in=[token.pk for token in chunk])
+        now, tokens = (
+            timezone.now(),
+            PasswordResetToken.objects.filter(pk__in=[token.pk for token in chunk]),
+        )
         count = tokens.void(now)
         # By the moment: a link that was spent while we looked was not voided.
         log(request, tokens.filter(used_at=now), _("Voided: the link stops working."))
@@ -72,7 +93,9 @@ class TokenAdmin(ReadOnlyAdmin):
             "selected": request.POST.getlist(ACTION_CHECKBOX_NAME),
             "action_checkbox_name": ACTION_CHECKBOX_NAME,
         }
-        return TemplateResponse(request, "admin/password_reset/void_confirmation.html", context)
+        return TemplateResponse(
+            request, "admin/password_reset/void_confirmation.html", context
+        )
 
 
 class SessionAdmin(ReadOnlyAdmin):

@@ -25,7 +25,8 @@ REQUESTS = "password_reset_passwordresetrequest"
 
 
 class SendResetLinkMixin(Base):
-    """Put "send a reset link" on a user's page and into the list's actions: ``class UserAdmin(SendResetLinkMixin, …)``.
+    """Put "send a reset link" on a user's page and into the list's actions: ``class
+    UserAdmin(SendResetLinkMixin, …)``.
 
     The page keeps the template that it has: ours extends it by the row of buttons.
     """
@@ -35,11 +36,17 @@ class SendResetLinkMixin(Base):
         if self.actions is not None:
             self.actions = [*self.actions, "send_reset_links"]
 
-    @admin.action(permissions=["send_reset_link"], description=gettext_lazy("Send a reset link"))
-    def send_reset_links(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
+    @admin.action(
+        permissions=["send_reset_link"], description=gettext_lazy("Send a reset link")
+    )
+    def send_reset_links(
+        self, request: HttpRequest, queryset: QuerySet[Any]
+    ) -> HttpResponse | None:
         users = list(queryset[: sending.MANY + 1])
         if len(users) > sending.MANY:
-            sentence = _("Choose at most %(count)d users at a time.") % {"count": sending.MANY}
+            sentence = _("Choose at most %(count)d users at a time.") % {
+                "count": sending.MANY
+            }
             self.message_user(request, sentence, messages.ERROR)
             return None
         if "confirmed" not in request.POST:
@@ -50,18 +57,28 @@ class SendResetLinkMixin(Base):
     def has_send_reset_link_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm(accounts.SEND)
 
-    def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> HttpResponse:
+    def render_change_form(
+        self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any
+    ) -> HttpResponse:
         response = super().render_change_form(request, context, *args, **kwargs)
         user = context.get("original")
         if user is not None and isinstance(response, TemplateResponse):
             self._add_buttons(request, response, user)
         return response
 
-    def _add_buttons(self, request: HttpRequest, response: TemplateResponse, user: Any) -> None:
+    def _add_buttons(
+        self, request: HttpRequest, response: TemplateResponse, user: Any
+    ) -> None:
         buttons = [
             (accounts.link(self.admin_site, f"{REQUESTS}_{page}", *args), query, label)
             for permission, page, args, query, label in (
-                (accounts.EXPLAIN, "explain", (), f"?user={quote(user.pk)}", _("Why no reset?")),
+                (
+                    accounts.EXPLAIN,
+                    "explain",
+                    (),
+                    f"?user={quote(user.pk)}",
+                    _("Why no reset?"),
+                ),
                 (accounts.SEND, "send", (quote(user.pk),), "", _("Send a reset link")),
             )
             if request.user.has_perm(permission)

@@ -1,4 +1,6 @@
-"""System checks: each has one concern, an id, a sentence and a hint. ``docs/settings.md`` lists them."""
+"""System checks: each has one concern, an id, a sentence and a hint.
+``docs/settings.md`` lists them.
+"""
 
 from __future__ import annotations
 

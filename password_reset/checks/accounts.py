@@ -19,7 +19,8 @@ def check_user_model(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     except FieldDoesNotExist:
         return [
             Error(
-                f"{model._meta.label} has no field is_active, by which deactivated accounts are told.",
+                f"{model._meta.label} has no field is_active, by which deactivated "
+                "accounts are told.",
                 hint="Add a BooleanField is_active with default=True.",
                 id="password_reset.E004",
             )
@@ -40,19 +41,26 @@ def check_timeout_setting(app_configs: Any, **kwargs: Any) -> list[CheckMessage]
     ]
 
 
-def check_address_index(app_configs: Any, databases: Any = None, **kwargs: Any) -> list[CheckMessage]:
+def check_address_index(
+    app_configs: Any, databases: Any = None, **kwargs: Any
+) -> list[CheckMessage]:
     """W012: each look-up by address reads the whole user table."""
     model = get_user_model()
     database = router.db_for_read(model)
-    if database not in (databases or ()) or connections[database].vendor != "postgresql":
+    if (
+        database not in (databases or ())
+        or connections[database].vendor != "postgresql"
+    ):
         return []
     if hasattr(settings, "PASSWORD_RESET_USER_FINDER") or _has_index(model, database):
         return []
     name = model.get_email_field_name()
     return [
         Warning(
-            f"{model._meta.label} has no index for a look-up by {name} in any spelling.",
-            hint=f"Add models.Index(Upper('{name}'), name='…') to the model, or CREATE INDEX ON "
+            f"{model._meta.label} has no index for a look-up by {name} in any "
+            "spelling.",
+            hint=f"Add models.Index(Upper('{name}'), name='…') to the model, or CREATE "
+            "INDEX ON "
             f"{model._meta.db_table} (UPPER({name})).",
             id="password_reset.W012",
         )
@@ -62,7 +70,13 @@ def check_address_index(app_configs: Any, databases: Any = None, **kwargs: Any) 
 def _has_index(model: Any, database: str) -> bool:
     column = model._meta.get_field(model.get_email_field_name()).column
     with connections[database].cursor() as cursor:
-        cursor.execute("SELECT indexdef FROM pg_indexes WHERE tablename = %s", [model._meta.db_table])
+        cursor.execute(
+            "SELECT indexdef FROM pg_indexes WHERE tablename = %s",
+            [model._meta.db_table],
+        )
         definitions = [row[0].lower() for row in cursor.fetchall()]
     # An empty list is a table that migrate has not made yet.
-    return not definitions or any("upper(" in definition and column.lower() in definition for definition in definitions)
+    return not definitions or any(
+        "upper(" in definition and column.lower() in definition
+        for definition in definitions
+    )

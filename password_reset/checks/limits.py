@@ -1,4 +1,6 @@
-"""Whether the limits limit: counters that all processes share, and visitors who can be told apart."""
+"""Whether the limits limit: counters that all processes share, and visitors who can be
+told apart.
+"""
 
 from __future__ import annotations
 
@@ -11,15 +13,21 @@ from django.core.checks import CheckMessage, Warning
 WEAK_CACHES = {
     "django.core.cache.backends.locmem.LocMemCache": "each process counts for itself",
     "django.core.cache.backends.dummy.DummyCache": "nothing is counted",
-    "django.core.cache.backends.db.DatabaseCache": "simultaneous requests are counted as one",
-    "django.core.cache.backends.filebased.FileBasedCache": "simultaneous requests are counted as one",
+    "django.core.cache.backends.db.DatabaseCache": "simultaneous requests are counted "
+    "as one",
+    "django.core.cache.backends.filebased.FileBasedCache": "simultaneous requests are "
+    "counted as one",
 }
 RATES = ("REQUEST_RATE_PER_IP", "REQUEST_RATE_PER_EMAIL", "CONFIRM_RATE_PER_IP")
 
 
 def check_limits_are_on(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     """W005: the limits are switched off."""
-    off = [f"PASSWORD_RESET_{name}" for name in RATES if getattr(settings, f"PASSWORD_RESET_{name}", "") is None]
+    off = [
+        f"PASSWORD_RESET_{name}"
+        for name in RATES
+        if getattr(settings, f"PASSWORD_RESET_{name}", "") is None
+    ]
     if not getattr(settings, "RATELIMIT_ENABLE", True):
         off.append("RATELIMIT_ENABLE")
     if settings.DEBUG or not off:
@@ -49,16 +57,22 @@ def check_cache(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
 
 
 def check_proxies(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    """W009: the site stands behind a proxy that is not named, so all visitors share one limit."""
-    behind_proxy = bool(settings.SECURE_PROXY_SSL_HEADER) or settings.USE_X_FORWARDED_HOST
+    """W009: the site stands behind a proxy that is not named, so all visitors share one
+    limit.
+    """
+    behind_proxy = (
+        bool(settings.SECURE_PROXY_SSL_HEADER) or settings.USE_X_FORWARDED_HOST
+    )
     named = bool(getattr(settings, "PASSWORD_RESET_TRUSTED_PROXIES", None))
     if settings.DEBUG or named or not behind_proxy:
         return []
     return [
         Warning(
-            "This site stands behind a proxy, but PASSWORD_RESET_TRUSTED_PROXIES is empty: all visitors share one "
+            "This site stands behind a proxy, but PASSWORD_RESET_TRUSTED_PROXIES is "
+            "empty: all visitors share one "
             "limit.",
-            hint="Name the networks of your proxies, such as ['10.0.0.0/8'], or 'unix' for a Unix socket.",
+            hint="Name the networks of your proxies, such as ['10.0.0.0/8'], or 'unix' "
+            "for a Unix socket.",
             id="password_reset.W009",
         )
     ]

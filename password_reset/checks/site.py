@@ -10,7 +10,8 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning
 from django.urls import URLPattern, URLResolver, get_resolver
 
-#: Modules with reset views of their own: each leaks by time or status, and none of them knows our limits.
+#: Modules with reset views of their own: each leaks by time or status, and none of them
+#: knows our limits.
 OTHER_FLOWS = {
     "django.contrib.auth.views",
     "allauth.account.views",
@@ -29,7 +30,8 @@ def check_allowed_hosts(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     return [
         Warning(
             "ALLOWED_HOSTS accepts every host.",
-            hint="Name the hosts of this site. Links are safe all the same, since they begin with "
+            hint="Name the hosts of this site. Links are safe all the same, since they "
+            "begin with "
             "PASSWORD_RESET_BASE_URL, but a shared cache in front may be poisoned.",
             id="password_reset.W006",
         )
@@ -38,7 +40,11 @@ def check_allowed_hosts(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
 
 def check_cookies(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     """W008: cookies travel over plain HTTP."""
-    off = [name for name in ("SESSION_COOKIE_SECURE", "CSRF_COOKIE_SECURE") if not getattr(settings, name)]
+    off = [
+        name
+        for name in ("SESSION_COOKIE_SECURE", "CSRF_COOKIE_SECURE")
+        if not getattr(settings, name)
+    ]
     if settings.DEBUG or not off:
         return []
     return [
@@ -56,9 +62,11 @@ def check_session_engine(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
         return []
     return [
         Warning(
-            "Sessions live in signed cookies: a reset ends them by the session hash, but can neither delete nor "
+            "Sessions live in signed cookies: a reset ends them by the session hash, "
+            "but can neither delete nor "
             "count them.",
-            hint="Use another SESSION_ENGINE where the number of ended sessions matters.",
+            hint="Use another SESSION_ENGINE where the number of ended sessions "
+            "matters.",
             id="password_reset.W007",
         )
     ]
@@ -66,13 +74,19 @@ def check_session_engine(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
 
 def check_other_flows(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     """W013: another reset flow stays reachable beside this one."""
-    others = sorted({f"/{path} ({view})" for path, view in _reset_views(get_resolver().url_patterns)})
+    others = sorted(
+        {
+            f"/{path} ({view})"
+            for path, view in _reset_views(get_resolver().url_patterns)
+        }
+    )
     if not others:
         return []
     return [
         Warning(
             f"Another password reset flow is reachable: {', '.join(others)}.",
-            hint="Include only the views that you need, such as LoginView and LogoutView; the old flow has neither "
+            hint="Include only the views that you need, such as LoginView and "
+            "LogoutView; the old flow has neither "
             "these limits nor these promises.",
             id="password_reset.W013",
         )
@@ -87,8 +101,10 @@ def check_clashing_package(app_configs: Any, **kwargs: Any) -> list[CheckMessage
         return []
     return [
         Error(
-            f"The distribution {CLASHING_DISTRIBUTION} installs an import package of the same name.",
-            hint=f"Run 'pip uninstall {CLASHING_DISTRIBUTION}' and install django-resetkit again.",
+            f"The distribution {CLASHING_DISTRIBUTION} installs an import package of "
+            "the same name.",
+            hint=f"Run 'pip uninstall {CLASHING_DISTRIBUTION}' and install "
+            "django-resetkit again.",
             id="password_reset.E005",
         )
     ]
@@ -99,15 +115,27 @@ def _reset_views(patterns: list[Any], prefix: str = "") -> Iterator[tuple[str, s
         path = prefix + str(pattern.pattern).lstrip("^")
         if isinstance(pattern, URLResolver):
             yield from _reset_views(pattern.url_patterns, path)
-        elif isinstance(pattern, URLPattern) and (view := _reset_view(pattern.callback)):
+        elif isinstance(pattern, URLPattern) and (
+            view := _reset_view(pattern.callback)
+        ):
             yield path, view
 
 
 def _reset_view(callback: Any) -> str:
     """Return the name of another package's reset view, or nothing."""
-    view = getattr(callback, "view_class", None) or getattr(callback, "cls", None) or callback
-    modules = {base.__module__ for base in getattr(view, "__mro__", (view,)) if hasattr(base, "__module__")}
+    view = (
+        getattr(callback, "view_class", None)
+        or getattr(callback, "cls", None)
+        or callback
+    )
+    modules = {
+        base.__module__
+        for base in getattr(view, "__mro__", (view,))
+        if hasattr(base, "__module__")
+    }
     actions = (getattr(callback, "actions", None) or {}).values()
     words = "".join([getattr(view, "__name__", ""), *actions]).lower().replace("_", "")
     resets = "passwordreset" in words or "resetpassword" in words
-    return f"{view.__module__}.{view.__name__}" if resets and modules & OTHER_FLOWS else ""
+    return (
+        f"{view.__module__}.{view.__name__}" if resets and modules & OTHER_FLOWS else ""
+    )

@@ -1,4 +1,6 @@
-"""What the pages and mails say with: durations in words, readable colours, isolated left-to-right text."""
+"""What the pages and mails say with: durations in words, readable colours, isolated
+left-to-right text.
+"""
 
 from __future__ import annotations
 
@@ -23,14 +25,30 @@ def app_name() -> str:
 
 @register.filter
 def readable_on(colour: str) -> str:
-    """Return black or white, whichever contrasts more with ``#rrggbb`` (WCAG 2 relative luminance)."""
-    channels = [int(colour.lstrip("#")[start : start + 2], 16) / 255 for start in (0, 2, 4)]
-    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in channels]
-    luminance = sum(weight * part for weight, part in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+    """Return black or white, whichever contrasts more with ``#rrggbb`` (WCAG 2 relative
+    luminance).
+    """
+    channels = [
+        int(colour.lstrip("#")[start : start + 2], 16) / 255 for start in (0, 2, 4)
+    ]
+    linear = [
+        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4
+        for part in channels
+    ]
+    luminance = sum(
+        weight * part
+        for weight, part in zip((0.2126, 0.7152, 0.0722), linear, strict=True)
+    )
     return "#000000" if luminance > 0.179 else "#ffffff"
 
 
 @register.filter
 def isolated(text: str) -> str:
-    """Return a text that cannot disturb a right-to-left sentence around it, such as an address or a browser's name."""
-    return f"{FIRST_STRONG_ISOLATE}{text}{POP_ISOLATE}" if text and get_language_bidi() else text
+    """Return a text that cannot disturb a right-to-left sentence around it, such as an
+    address or a browser's name.
+    """
+    return (
+        f"{FIRST_STRONG_ISOLATE}{text}{POP_ISOLATE}"
+        if text and get_language_bidi()
+        else text
+    )

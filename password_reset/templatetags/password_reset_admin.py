@@ -17,15 +17,29 @@ register = template.Library()
 
 @register.inclusion_tag("admin/password_reset/backlog.html", takes_context=True)
 def password_reset_backlog(context: dict[str, Any]) -> dict[str, Any]:
-    """Say to whom our tables are open that mails wait, and whether for a worker, a mail provider or the switch."""
+    """Say to whom our tables are open that mails wait, and whether for a worker, a mail
+    provider or the switch.
+    """
     user = getattr(context.get("request"), "user", None)
     if user is None or not user.has_module_perms("password_reset"):
         return {}
     if not conf.enabled:
         return {"state": "off"}
-    waiting, now, patience = services.backlog(), timezone.now(), NO_WORKER_AFTER.total_seconds()
+    waiting, now, patience = (
+        services.backlog(),
+        timezone.now(),
+        NO_WORKER_AFTER.total_seconds(),
+    )
     if waiting.due_seconds > patience:
-        return {"state": "asleep", "count": waiting.due, "since": now - timedelta(seconds=waiting.due_seconds)}
+        return {
+            "state": "asleep",
+            "count": waiting.due,
+            "since": now - timedelta(seconds=waiting.due_seconds),
+        }
     if waiting.oldest_seconds > patience:
-        return {"state": "held", "count": waiting.pending, "since": now - timedelta(seconds=waiting.oldest_seconds)}
+        return {
+            "state": "held",
+            "count": waiting.pending,
+            "since": now - timedelta(seconds=waiting.oldest_seconds),
+        }
     return {}

@@ -1,4 +1,6 @@
-"""A superuser in the small host's admin; prints what was seen, as JSON (run by `tests/test_admin_user_models.py`)."""
+"""A superuser in the small host's admin; prints what was seen, as JSON (run by
+`tests/test_admin_user_models.py`).
+"""
 
 import json
 
@@ -10,7 +12,12 @@ from django.core.management import call_command
 from django.test import Client
 from django.test.utils import setup_test_environment
 
-LISTS = ["passwordresetrequest", "passwordresettoken", "passwordresetnotice", "usersession"]
+LISTS = [
+    "passwordresetrequest",
+    "passwordresettoken",
+    "passwordresetnotice",
+    "usersession",
+]
 
 
 def walk():
@@ -20,14 +27,29 @@ def walk():
     model = get_user_model()
     boss = add("boss", "boss@example.com", is_superuser=True, is_staff=True)
     ann = add("ann", "ann@example.com")
-    browser, key, page = Client(), quote(ann.pk), "/admin/password_reset/passwordresetrequest/"
+    browser, key, page = (
+        Client(),
+        quote(ann.pk),
+        "/admin/password_reset/passwordresetrequest/",
+    )
     browser.force_login(boss)
     user_page = f"/admin/{model._meta.app_label}/{model._meta.model_name}/{key}/change/"
     yield "button", f"{page}send/{key}/" in browser.get(user_page).text
     yield "sent", browser.post(f"{page}send/{key}/").status_code
     yield "mailed to", [message.to for message in mail.outbox]
-    yield "lists", [browser.get(f"/admin/password_reset/{name}/?q={ann.pk}").status_code for name in LISTS]
-    yield "found", browser.get(f"/admin/password_reset/passwordresettoken/?q={ann.pk}").context["cl"].result_count
+    yield (
+        "lists",
+        [
+            browser.get(f"/admin/password_reset/{name}/?q={ann.pk}").status_code
+            for name in LISTS
+        ],
+    )
+    yield (
+        "found",
+        browser.get(f"/admin/password_reset/passwordresettoken/?q={ann.pk}")
+        .context["cl"]
+        .result_count,
+    )
     yield "explained", "Nothing is wrong" in browser.get(f"{page}why/?user={key}").text
 
 

@@ -1,4 +1,6 @@
-"""Walk the flow on the small host and print what was seen, as JSON (run by `tests/test_user_models.py`)."""
+"""Walk the flow on the small host and print what was seen, as JSON (run by
+`tests/test_user_models.py`).
+"""
 
 import json
 import re
@@ -21,7 +23,11 @@ def add(name, address, password=OLD_PASSWORD, **fields):
     model = get_user_model()
     fields[model.get_email_field_name()] = address
     fields.setdefault(model.USERNAME_FIELD, name)
-    hashed = make_password(password, hasher="pbkdf2_sha1") if password else make_password(None)
+    hashed = (
+        make_password(password, hasher="pbkdf2_sha1")
+        if password
+        else make_password(None)
+    )
     return model.objects.create(password=hashed, **fields)
 
 
@@ -38,7 +44,9 @@ def secret_in(message):
 
 
 def knows(user, password):
-    """Tell whether a password is the user's, without the new hash that a log-in would bring."""
+    """Tell whether a password is the user's, without the new hash that a log-in would
+    bring.
+    """
     return check_password(password, get_user_model().objects.get(pk=user.pk).password)
 
 
@@ -66,8 +74,12 @@ def is_logged_in(browser, user):
 
 
 def family():
-    """Return two accounts of one address; of one but for its case, where the model wants addresses unique."""
-    unique = get_user_model()._meta.get_field(get_user_model().get_email_field_name()).unique
+    """Return two accounts of one address; of one but for its case, where the model
+    wants addresses unique.
+    """
+    unique = (
+        get_user_model()._meta.get_field(get_user_model().get_email_field_name()).unique
+    )
     return add("ann", SHARED), add("ben", SHARED.upper() if unique else SHARED)
 
 
@@ -77,16 +89,25 @@ def walk():
     add("unusable", "unusable@example.com", password=None)
     people = family()
     for number, kind in enumerate(["inactive", "unusable", "unknown"], 1):
-        yield f"mails to {kind}", len(ask(f"{kind}@example.com", f"198.51.100.{number}"))
+        yield (
+            f"mails to {kind}",
+            len(ask(f"{kind}@example.com", f"198.51.100.{number}")),
+        )
     messages = ask(SHARED, "198.51.100.9")
     yield "mails to the family", sorted(message.to[0].lower() for message in messages)
     browsers = [a_browser_of(person) for person in people]
-    yield "logged in before", [is_logged_in(*pair) for pair in zip(browsers, people, strict=True)]
+    yield (
+        "logged in before",
+        [is_logged_in(*pair) for pair in zip(browsers, people, strict=True)],
+    )
     yield "answer", reset(messages[0])
     yield "answer to the same link", reset(messages[0])[0]
     yield "new password works", sorted(knows(person, NEW_PASSWORD) for person in people)
     yield "old password works", sorted(knows(person, OLD_PASSWORD) for person in people)
-    yield "logged in after", sorted(is_logged_in(*pair) for pair in zip(browsers, people, strict=True))
+    yield (
+        "logged in after",
+        sorted(is_logged_in(*pair) for pair in zip(browsers, people, strict=True)),
+    )
     yield "hashers", sorted(hasher_of(person) for person in people)
     yield "answer to the other's link", reset(messages[1])
 

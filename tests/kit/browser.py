@@ -18,7 +18,8 @@ from playwright.sync_api import Browser, Page, Playwright, Request, Response
 from tests.kit.conftest import find_program
 
 Application = Callable[[dict[str, Any], Any], Any]
-# Two registrable domains, so that one is cross-site to the other (RFC 6761 keeps .test for tests).
+# Two registrable domains, so that one is cross-site to the other (RFC 6761 keeps .test
+# for tests).
 SITE, WEBMAIL = "www.site.test", "www.webmail.test"
 #: Where a browser ends that looks for anybody else.
 RESOLVER = f"MAP {SITE} 127.0.0.1, MAP {WEBMAIL} 127.0.0.1, MAP * ~NOTFOUND"
@@ -41,19 +42,29 @@ class TlsServer:
     def __init__(self, host: str, application: Application, certificate: Path) -> None:
         self.application = application
         self.visits: list[dict[str, Any]] = []
-        self.server = ThreadedWSGIServer(("127.0.0.1", 0), Quiet, allow_reuse_address=False)
+        self.server = ThreadedWSGIServer(
+            ("127.0.0.1", 0), Quiet, allow_reuse_address=False
+        )
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         context.load_cert_chain(certificate, certificate.with_suffix(".key"))
         # The handshake belongs to the connection's own thread.
-        self.server.socket = context.wrap_socket(self.server.socket, server_side=True, do_handshake_on_connect=False)
+        self.server.socket = context.wrap_socket(
+            self.server.socket, server_side=True, do_handshake_on_connect=False
+        )
         self.server.base_environ["HTTPS"] = "on"
         self.server.set_app(self.answer)
         self.url = f"https://{host}:{self.server.server_port}"
-        self.thread = Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+        self.thread = Thread(
+            target=self.server.serve_forever,
+            kwargs={"poll_interval": 0.05},
+            daemon=True,
+        )
 
     def answer(self, environ: dict[str, Any], start_response: Any) -> Any:
         self.visits.append(environ)
-        environ.pop("HTTP_IF_MODIFIED_SINCE", None)  # so that a page's parts are sent with each page
+        environ.pop(
+            "HTTP_IF_MODIFIED_SINCE", None
+        )  # so that a page's parts are sent with each page
         return self.application(environ, start_response)
 
     def __enter__(self) -> Self:
@@ -74,14 +85,20 @@ def site_application() -> Application:
 def webmail(environ: dict[str, Any], start_response: Any) -> list[bytes]:
     """Show the newest mail as a webmail does: its HTML, under an address of its own."""
     start_response("200 OK", [("Content-Type", "text/html; charset=utf-8")])
-    return [str(mail.outbox[-1].alternatives[0][0]).encode() if mail.outbox else b"no mail"]
+    return [
+        str(mail.outbox[-1].alternatives[0][0]).encode() if mail.outbox else b"no mail"
+    ]
 
 
 def key_digest(certificate: Path) -> str:
-    """Return the digest of a certificate's key, by which Chromium is told to trust that one and no other."""
+    """Return the digest of a certificate's key, by which Chromium is told to trust that
+    one and no other.
+    """
     command = ["openssl", "x509", "-in", certificate, "-noout", "-pubkey"]
     pem = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    return b64encode(hashlib.sha256(b64decode("".join(pem.splitlines()[1:-1]))).digest()).decode()
+    return b64encode(
+        hashlib.sha256(b64decode("".join(pem.splitlines()[1:-1]))).digest()
+    ).decode()
 
 
 def launch(playwright: Playwright, certificate: Path) -> Browser:
@@ -91,11 +108,15 @@ def launch(playwright: Playwright, certificate: Path) -> Browser:
         f"--host-resolver-rules={RESOLVER}",
         f"--ignore-certificate-errors-spki-list={key_digest(certificate)}",
     ]
-    return playwright.chromium.launch(executable_path=find_program("chromium", "chromium"), args=arguments)
+    return playwright.chromium.launch(
+        executable_path=find_program("chromium", "chromium"), args=arguments
+    )
 
 
 class Window:
-    """A browser's window with cookies of its own; keeps what it asked for and what was answered."""
+    """A browser's window with cookies of its own; keeps what it asked for and what was
+    answered.
+    """
 
     def __init__(self, browser: Browser, url: str, **options: Any) -> None:
         self.context = browser.new_context(base_url=url, **options)
@@ -135,7 +156,9 @@ class Window:
     def choose(self, password: str, again: str | None = None) -> None:
         """Send the second form, which is open."""
         self.page.locator("[name=new_password1]").fill(password)
-        self.page.locator("[name=new_password2]").fill(password if again is None else again)
+        self.page.locator("[name=new_password2]").fill(
+            password if again is None else again
+        )
         self.send()
 
     def send(self) -> None:
@@ -143,11 +166,17 @@ class Window:
             self.page.locator("main [type=submit]").click()
 
     def tab_to(self, selector: str) -> None:
-        """Press Tab until something has the focus, and see that each stop on the way shows it."""
+        """Press Tab until something has the focus, and see that each stop on the way
+        shows it.
+        """
         for _ in range(12):
             self.page.keyboard.press("Tab")
-            assert self.page.evaluate(SHOWS_FOCUS), self.page.evaluate("document.activeElement.outerHTML")
-            if self.page.evaluate("selector => document.activeElement.matches(selector)", selector):
+            assert self.page.evaluate(SHOWS_FOCUS), self.page.evaluate(
+                "document.activeElement.outerHTML"
+            )
+            if self.page.evaluate(
+                "selector => document.activeElement.matches(selector)", selector
+            ):
                 return
         raise AssertionError(f"Tab does not lead to {selector}")
 
@@ -155,12 +184,19 @@ class Window:
         """Return the sizes, uncompressed, of all that the open page consists of."""
         self.page.wait_for_load_state("networkidle")
         first = self.requests.index(self.pages[-1].request)
-        responses = [each.response() for each in self.requests[first:] if not each.url.startswith("data:")]
+        responses = [
+            each.response()
+            for each in self.requests[first:]
+            if not each.url.startswith("data:")
+        ]
         return [len(response.body()) for response in responses if response]
 
     def shift(self) -> float:
         """Return how far things have moved by themselves since the page came."""
-        self.page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        self.page.evaluate(
+            "() => new Promise((done) => requestAnimationFrame(() => "
+            "requestAnimationFrame(done)))"
+        )
         return float(self.page.evaluate("window.shifted"))
 
     def close(self) -> None:

@@ -21,7 +21,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def missing(package: str) -> None:
-    """Skip the test and name the package; under CI that is an error, for there it must be installed."""
+    """Skip the test and name the package; under CI that is an error, for there it must
+    be installed.
+    """
     if os.environ.get("CI"):
         pytest.fail(f"Debian's package {package} is missing")
     pytest.skip(f"needs Debian's package {package}")

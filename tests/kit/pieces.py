@@ -1,4 +1,6 @@
-"""The kit's real pieces on free ports of 127.0.0.1: TLS and passwords everywhere, as DEPLOYMENT.md has it."""
+"""The kit's real pieces on free ports of 127.0.0.1: TLS and passwords everywhere, as
+DEPLOYMENT.md has it.
+"""
 
 import imaplib
 import mailbox
@@ -46,7 +48,9 @@ class TlsPostgres(Postgres):
         binaries = next(iter(debian_postgres_binaries()), None)
         super().__init__(binaries or Path(str(missing("postgresql"))))
         make_certificates(self.folder, "database", "localhost", "127.0.0.1")
-        self.url = f"postgresql://postgres@/postgres?host={self.folder}&port={self.port}"
+        self.url = (
+            f"postgresql://postgres@/postgres?host={self.folder}&port={self.port}"
+        )
         self.ca = self.folder / "ca.pem"
 
     def command(self) -> list[str]:
@@ -66,7 +70,10 @@ class TlsPostgres(Postgres):
     def create(self) -> None:
         """Create the owner and the empty database, as step 1 of DEPLOYMENT.md does."""
         with psycopg.connect(self.url, autocommit=True) as session:
-            session.execute(f"CREATE ROLE yourapp_owner LOGIN CREATEROLE PASSWORD '{OWNER_PASSWORD}'")
+            session.execute(
+                "CREATE ROLE yourapp_owner LOGIN CREATEROLE PASSWORD "
+                f"'{OWNER_PASSWORD}'"
+            )
             session.execute("CREATE DATABASE yourapp_db OWNER yourapp_owner")
 
 
@@ -75,7 +82,11 @@ class PasswordRedis(Redis):
 
     def __init__(self) -> None:
         super().__init__(find_program("redis-server", "redis-server"))
-        lines = [f"port {self.port}", f"dir {self.folder}", f"requirepass {REDIS_PASSWORD}"]
+        lines = [
+            f"port {self.port}",
+            f"dir {self.folder}",
+            f"requirepass {REDIS_PASSWORD}",
+        ]
         shipped = (DEPLOY / "redis" / "password-reset.conf").read_text()
         (self.folder / "redis.conf").write_text("\n".join([shipped, *lines]))
 
@@ -91,7 +102,9 @@ class PasswordRedis(Redis):
     def ask(self, *words: str, password: str = REDIS_PASSWORD) -> str:
         command = ["redis-cli", "-p", str(self.port), *words]
         environment = os.environ | ({"REDISCLI_AUTH": password} if password else {})
-        result = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+        result = subprocess.run(
+            command, env=environment, capture_output=True, text=True, check=True
+        )
         return result.stdout
 
 
@@ -104,7 +117,9 @@ def tls_mail_server(folder: Path) -> SmtpServer:
     return SmtpServer(free_port(), authenticator=authenticate, **options)
 
 
-def authenticate(server: Any, session: Any, envelope: Any, mechanism: str, data: Any) -> AuthResult:
+def authenticate(
+    server: Any, session: Any, envelope: Any, mechanism: str, data: Any
+) -> AuthResult:
     right = (data.login, data.password) == (SMTP_USER.encode(), SMTP_PASSWORD.encode())
     return AuthResult(success=right, handled=False)
 
@@ -112,7 +127,8 @@ def authenticate(server: Any, session: Any, envelope: Any, mechanism: str, data:
 class Unit(Server):
     """What a unit of systemd starts, from a release and with the environment of a file.
 
-    In a process namespace of its own, as in a container: all of them begin to count at 1.
+    In a process namespace of its own, as in a container: all of them begin to count at
+    1.
     """
 
     stop_signal = signal.SIGTERM
@@ -132,16 +148,22 @@ class Unit(Server):
         return [*dies_with_us("KILL"), *alone, *clean, "sh", "-ec", self.script()]
 
     def script(self) -> str:
-        where, settings = shlex.quote(str(self.release)), shlex.quote(str(self.environment))
+        where, settings = (
+            shlex.quote(str(self.release)),
+            shlex.quote(str(self.environment)),
+        )
         return f"cd {where}; set -a; . {settings}; set +a; exec {self.exec_start}"
 
     def answers(self) -> bool:
         return self.ready in self.full_log()
 
     def _end(self, how: signal.Signals) -> None:
-        # `unshare` itself is deaf to SIGTERM while its child runs; the child is the service.
+        # `unshare` itself is deaf to SIGTERM while its child runs; the child is the
+        # service.
         if self.process is not None and how != signal.SIGKILL:
-            children = read(Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children"))
+            children = read(
+                Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+            )
             for child in children.split():
                 os.kill(int(child), how)
             self.process.wait(START_SECONDS)
@@ -155,7 +177,9 @@ class Unit(Server):
         assert self.process is not None
         ids = set()
         for status in Path("/proc").glob("[0-9]*/status"):
-            lines = dict(line.split(":", 1) for line in read(status).splitlines() if ":" in line)
+            lines = dict(
+                line.split(":", 1) for line in read(status).splitlines() if ":" in line
+            )
             seen = lines.get("NSpid", "").split()
             if len(seen) > 1 and is_below(self.process.pid, int(seen[0])):
                 ids.add(int(seen[-1]))
@@ -179,14 +203,23 @@ def is_below(ancestor: int, process: int) -> bool:
 
 
 def exec_start(unit: str, release: Path) -> list[str]:
-    """Return the commands of a shipped unit, with the release's folder instead of the server's."""
+    """Return the commands of a shipped unit, with the release's folder instead of the
+    server's.
+    """
     lines = (DEPLOY / "systemd" / unit).read_text().splitlines()
-    commands = [line.partition("=")[2] for line in lines if line.startswith("ExecStart=")]
-    return [command.replace("/srv/password-reset/current", str(release)) for command in commands]
+    commands = [
+        line.partition("=")[2] for line in lines if line.startswith("ExecStart=")
+    ]
+    return [
+        command.replace("/srv/password-reset/current", str(release))
+        for command in commands
+    ]
 
 
 class Nginx(Server):
-    """Debian's nginx with the kit's template, filled in by the command of DEPLOYMENT.md."""
+    """Debian's nginx with the kit's template, filled in by the command of
+    DEPLOYMENT.md.
+    """
 
     stop_signal = signal.SIGTERM
 
@@ -194,7 +227,9 @@ class Nginx(Server):
         super().__init__()
         self.binary = find_program("nginx", "nginx")
         self.http_port, self.port = free_port(), https_port
-        make_certificates(self.folder, "site", "localhost", "yourapp.com", "api.yourapp.com")
+        make_certificates(
+            self.folder, "site", "localhost", "yourapp.com", "api.yourapp.com"
+        )
         self.variables = {
             "SERVER_NAMES": "localhost yourapp.com api.yourapp.com",
             "HTTP_PORT": str(self.http_port),
@@ -215,13 +250,17 @@ class Nginx(Server):
         command = [find_program("envsubst", "gettext-base"), names]
         environment = os.environ | self.variables
         with template, site.open("w") as target:
-            subprocess.run(command, stdin=template, stdout=target, env=environment, check=True)
+            subprocess.run(
+                command, stdin=template, stdout=target, env=environment, check=True
+            )
         user = "user root;" if os.geteuid() == 0 else ""
         paths = " ".join(
-            f"{kind}_temp_path {self.folder}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+            f"{kind}_temp_path {self.folder}/{kind};"
+            for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
         )
         main.write_text(
-            f"{user} daemon off; pid {self.folder}/pid; error_log {self.folder}/main.log;\n"
+            f"{user} daemon off; pid {self.folder}/pid; error_log "
+            f"{self.folder}/main.log;\n"
             f"events {{}} http {{ include /etc/nginx/mime.types; {paths} include {site}; }}\n"
         )
         return main
@@ -230,14 +269,18 @@ class Nginx(Server):
         return [*dies_with_us("TERM"), self.binary, "-c", str(self.configuration)]
 
     def answers(self) -> bool:
-        return (self.folder / "pid").exists() and read(self.folder / "pid").strip() != ""
+        return (self.folder / "pid").exists() and read(
+            self.folder / "pid"
+        ).strip() != ""
 
     @property
     def ca(self) -> Path:
         return self.folder / "ca.pem"
 
     def logs(self) -> str:
-        return "".join(read(self.folder / name) for name in ("access.log", "error.log", "main.log"))
+        return "".join(
+            read(self.folder / name) for name in ("access.log", "error.log", "main.log")
+        )
 
 
 class Imap(Server):
@@ -250,14 +293,17 @@ class Imap(Server):
         self.binary = find_program("dovecot", "dovecot-imapd")
         make_certificates(self.folder, "imap", "localhost", "127.0.0.1")
         self.ca = self.folder / "ca.pem"
-        # Dovecot's own processes must be able to enter its folder, and no mailbox may be root's.
+        # Dovecot's own processes must be able to enter its folder, and no mailbox may
+        # be root's.
         self.folder.chmod(0o755)
         self.owner = pwd.getpwuid(os.geteuid() or pwd.getpwnam("nobody").pw_uid)
         self.maildir = self.folder / "Maildir"
         mailbox.Maildir(self.maildir)
         self.give_to_owner()
         (self.folder / "dovecot.conf").write_text(self.configuration())
-        self.address = f"imaps://{SMTP_USER}:{SMTP_PASSWORD}@127.0.0.1:{self.port}/INBOX"
+        self.address = (
+            f"imaps://{SMTP_USER}:{SMTP_PASSWORD}@127.0.0.1:{self.port}/INBOX"
+        )
 
     def give_to_owner(self) -> None:
         for path in (self.maildir, *self.maildir.rglob("*")):
@@ -306,7 +352,9 @@ class Imap(Server):
     def answers(self) -> bool:
         context = ssl.create_default_context(cafile=self.ca)
         try:
-            imaplib.IMAP4_SSL("127.0.0.1", self.port, ssl_context=context, timeout=5).logout()
+            imaplib.IMAP4_SSL(
+                "127.0.0.1", self.port, ssl_context=context, timeout=5
+            ).logout()
         except (OSError, imaplib.IMAP4.error):
             return False
         return True

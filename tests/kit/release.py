@@ -1,4 +1,6 @@
-"""Build a release as the image is built: the `build` stage of the Dockerfile, line by line, in a folder."""
+"""Build a release as the image is built: the `build` stage of the Dockerfile, line by
+line, in a folder.
+"""
 
 import os
 import shutil
@@ -15,7 +17,11 @@ DOCKERFILE = ROOT / "deploy" / "Dockerfile"
 def instructions(stage: str) -> Iterator[tuple[str, str]]:
     """Yield the instructions of one stage, continued lines joined."""
     text = DOCKERFILE.read_text().replace("\\\n", " ")
-    lines = [line.strip() for line in text.splitlines() if line.strip() and line.strip()[0] != "#"]
+    lines = [
+        line.strip()
+        for line in text.splitlines()
+        if line.strip() and line.strip()[0] != "#"
+    ]
     current = ""
     for line in lines:
         name, rest = line.split(maxsplit=1)
@@ -28,7 +34,9 @@ def instructions(stage: str) -> Iterator[tuple[str, str]]:
 def build(folder: Path) -> None:
     """Do what `docker build --target build` does to its work folder."""
     folder.mkdir(parents=True)
-    environment = {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    environment = {
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    }
     for name, rest in instructions("build"):
         if name == "ENV":
             environment |= dict(pair.split("=") for pair in rest.split())
@@ -42,6 +50,8 @@ def build(folder: Path) -> None:
 
 def copy(source: Path, target: Path) -> None:
     if source.is_dir():
-        shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__", "*.sqlite3*"))
+        shutil.copytree(
+            source, target, ignore=shutil.ignore_patterns("__pycache__", "*.sqlite3*")
+        )
     else:
         shutil.copy(source, target / source.name if target.is_dir() else target)

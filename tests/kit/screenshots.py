@@ -1,4 +1,6 @@
-"""Take the pictures of README and docs: `make screenshots`. The same pages give the same pictures (not so mails)."""
+"""Take the pictures of README and docs: `make screenshots`. The same pages give the
+same pictures (not so mails).
+"""
 
 import os
 import sys
@@ -14,7 +16,9 @@ import time_machine
 
 PICTURES = Path(__file__).parent.parent.parent / "docs" / "images"
 MOMENT = datetime(2026, 11, 22, 9, 41, tzinfo=UTC)
-WINDOWS = "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Firefox/140.0"
+WINDOWS = (
+    "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Firefox/140.0"
+)
 DESKTOP = {"viewport": {"width": 960, "height": 600}, "user_agent": WINDOWS}
 PHONE = {"viewport": {"width": 360, "height": 700}, "has_touch": True}
 #: File, state, window.
@@ -42,8 +46,13 @@ MAILS = {"mail-link": "reset", "mail-changed": "complete"}
 
 @contextmanager
 def demo(folder: Path) -> Iterator[None]:
-    """Set Django up on an empty SQLite file, with the package's own pages and mail in memory."""
-    os.environ |= {"DATABASE_URL": f"sqlite:///{folder}/demo.sqlite3", "DJANGO_ALLOW_ASYNC_UNSAFE": "true"}
+    """Set Django up on an empty SQLite file, with the package's own pages and mail in
+    memory.
+    """
+    os.environ |= {
+        "DATABASE_URL": f"sqlite:///{folder}/demo.sqlite3",
+        "DJANGO_ALLOW_ASYNC_UNSAFE": "true",
+    }
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
     os.environ["LOG_LEVEL"] = "error"
     django.setup()
@@ -87,10 +96,14 @@ def take(name: str, state: str, options: dict[str, Any], browser: Any, url: str)
     window.page.clock.set_fixed_time(MOMENT)
     get_user_model().objects.all().delete()
     user = UserFactory.create(email="ada@example.com", first_name="Ada")
-    with override_settings(PASSWORD_RESET_ENABLED=True, PASSWORD_RESET_REQUEST_RATE_PER_EMAIL=None):
+    with override_settings(
+        PASSWORD_RESET_ENABLED=True, PASSWORD_RESET_REQUEST_RATE_PER_EMAIL=None
+    ):
         getattr(states, state)(states.Stage(window, user, settings))
     window.page.wait_for_load_state("networkidle")
-    window.page.screenshot(path=PICTURES / f"{name}.png", full_page=True, animations="disabled")
+    window.page.screenshot(
+        path=PICTURES / f"{name}.png", full_page=True, animations="disabled"
+    )
     return window
 
 
@@ -99,7 +112,9 @@ def take_mail(name: str, state: str, browser: Any, url: str) -> None:
     from django.core import mail  # noqa: PLC0415 - needs settings
 
     window = take(name, state, DESKTOP, browser, url)
-    page = window.context.new_page()  # without the policy of our pages, which takes no styles of a mail
+    page = (
+        window.context.new_page()
+    )  # without the policy of our pages, which takes no styles of a mail
     page.set_viewport_size({"width": 680, "height": 400})
     page.set_content(str(mail.outbox[-1].alternatives[0][0]))
     page.screenshot(path=PICTURES / f"{name}.png", full_page=True)
@@ -110,7 +125,11 @@ def main(names: list[str]) -> None:
     """Take the pictures that are named, or all."""
     PICTURES.mkdir(exist_ok=True)
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pictures-of-reset-")))
+        folder = Path(
+            stack.enter_context(
+                tempfile.TemporaryDirectory(prefix="pictures-of-reset-")
+            )
+        )
         stack.enter_context(demo(folder))
         from playwright.sync_api import sync_playwright  # noqa: PLC0415 - only where it is asked for
 
@@ -118,7 +137,9 @@ def main(names: list[str]) -> None:
         from tests.kit.pieces import make_certificates  # noqa: PLC0415
 
         make_certificates(folder, "site", SITE)
-        site = stack.enter_context(TlsServer(SITE, site_application(), folder / "site.pem"))
+        site = stack.enter_context(
+            TlsServer(SITE, site_application(), folder / "site.pem")
+        )
         browser = launch(stack.enter_context(sync_playwright()), folder / "site.pem")
         for name, state, options in PAGES:
             if not names or name in names:

@@ -41,7 +41,8 @@ class Stack:
 
     def start(self) -> None:
         build(self.release)
-        # A release on a server has the whole kit; the image has what its COPY lines name.
+        # A release on a server has the whole kit; the image has what its COPY lines
+        # name.
         shutil.copytree(ROOT / "deploy", self.release / "deploy", dirs_exist_ok=True)
         self.database = self._run(TlsPostgres())
         self.database.create()
@@ -50,13 +51,19 @@ class Stack:
         self.environment_file = self.write_environment()
         self.migrate()
         self.accounts = self.make_accounts(20)
-        self.nginx = self._run(Nginx(self.release, f"127.0.0.1:{self.port}", self.https_port))
+        self.nginx = self._run(
+            Nginx(self.release, f"127.0.0.1:{self.port}", self.https_port)
+        )
         self.start_site()
 
     def start_site(self) -> None:
         where = (self.release, self.environment_file)
-        self.web = self._run(Unit("password-reset-web.service", *where, ready="Booting worker"))
-        self.worker = self._run(Unit("password-reset-worker.service", *where, ready="Starting worker"))
+        self.web = self._run(
+            Unit("password-reset-web.service", *where, ready="Booting worker")
+        )
+        self.worker = self._run(
+            Unit("password-reset-worker.service", *where, ready="Starting worker")
+        )
         self.wait_until_ready()
 
     def wait_until_ready(self) -> None:
@@ -99,9 +106,12 @@ class Stack:
     def write_environment(self) -> Path:
         text = (ROOT / "deploy" / "env.production.example").read_text()
         for name, value in self.values().items():
-            text, count = re.subn(rf"(?m)^{name}=.*$", f"{name}={shlex.quote(value)}", text)
+            text, count = re.subn(
+                rf"(?m)^{name}=.*$", f"{name}={shlex.quote(value)}", text
+            )
             assert count == 1, f"{name} is not in the example"
-        # The test's authority for the mail server; a real provider's is in the system's store.
+        # The test's authority for the mail server; a real provider's is in the system's
+        # store.
         text += f"SSL_CERT_FILE={self.folder}/mail/ca.pem\n"
         path = self.folder / "env"
         path.write_text(text)
@@ -109,7 +119,9 @@ class Stack:
 
     # The commands of DEPLOYMENT.md.
 
-    def shell(self, script: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    def shell(
+        self, script: str, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
         """Run a script in the release's folder with the site's environment."""
         prelude = f"set -a; . {self.environment_file}; set +a; PATH={self.release}/.venv/bin:$PATH\n"
         return subprocess.run(
@@ -122,7 +134,11 @@ class Stack:
 
     def shell_environment(self) -> dict[str, str]:
         tools = f"{self.database.binaries}:/usr/local/bin:/usr/bin:/bin:/usr/sbin"
-        return {"PATH": tools, "PGSSLROOTCERT": str(self.database.ca), "LC_ALL": "C.UTF-8"}
+        return {
+            "PATH": tools,
+            "PGSSLROOTCERT": str(self.database.ca),
+            "LC_ALL": "C.UTF-8",
+        }
 
     def manage(self, *arguments: str, **environment: str) -> str:
         result = self.shell("python manage.py " + shlex.join(arguments), **environment)
@@ -140,26 +156,40 @@ class Stack:
 
     def grant(self) -> None:
         command = ["psql", "--no-psqlrc", "--quiet", self.owner_url(), "--file"]
-        secret = {"APP_DATABASE_USER": "yourapp_user", "APP_DATABASE_PASSWORD": pieces.APP_PASSWORD}
+        secret = {
+            "APP_DATABASE_USER": "yourapp_user",
+            "APP_DATABASE_PASSWORD": pieces.APP_PASSWORD,
+        }
         environment = self.shell_environment() | secret
-        subprocess.run([*command, ROOT / "deploy/sql/grants.sql"], env=environment, check=True)
+        subprocess.run(
+            [*command, ROOT / "deploy/sql/grants.sql"], env=environment, check=True
+        )
 
     def make_accounts(self, number: int) -> list[str]:
         """Create accounts in one go and return their addresses."""
         emails = [f"person-{n}@example.org" for n in range(number)]
         code = (
-            "from django.contrib.auth.hashers import make_password; from project.models import User;"
+            "from django.contrib.auth.hashers import make_password; from "
+            "project.models import User;"
             f"hashed = make_password({PASSWORD!r});"
-            f"User.objects.bulk_create([User(email=email, password=hashed) for email in {emails}])"
+            "User.objects.bulk_create([User(email=email, password=hashed) for email "
+            f"in {emails}])"
         )
-        result = self.shell(f"export DATABASE_URL='{self.owner_url()}'; python manage.py shell -c {shlex.quote(code)}")
+        result = self.shell(
+            f"export DATABASE_URL='{self.owner_url()}'; python manage.py shell -c "
+            f"{shlex.quote(code)}"
+        )
         assert result.returncode == 0, result.stderr
         return emails
 
     def operator(self) -> dict[str, str]:
-        """Return what DEPLOYMENT.md uses beside the site's environment, and whom a test must trust."""
+        """Return what DEPLOYMENT.md uses beside the site's environment, and whom a test
+        must trust.
+        """
         trusted = self.folder / "trusted.pem"
-        trusted.write_text(self.nginx.ca.read_text() + (self.folder / "mail/ca.pem").read_text())
+        trusted.write_text(
+            self.nginx.ca.read_text() + (self.folder / "mail/ca.pem").read_text()
+        )
         return {
             "OWNER_DATABASE_URL": self.owner_url(),
             "DATABASE_BACKUP_URL": self.owner_url(),
@@ -176,7 +206,9 @@ class Stack:
         self.redis.ask("FLUSHDB")
 
     def visitor(self) -> Visitor:
-        """Return a visitor with an address that nobody had before, so with untouched limits."""
+        """Return a visitor with an address that nobody had before, so with untouched
+        limits.
+        """
         return Visitor(self.url, next(self.addresses), self.nginx.ca)
 
     def health(self) -> int:
@@ -195,16 +227,23 @@ class Stack:
         )
         answer.raise_for_status()
         lines = [line for line in answer.text.splitlines() if not line.startswith("#")]
-        return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines)}
+        return {
+            name: float(value)
+            for name, _, value in (line.rpartition(" ") for line in lines)
+        }
 
     def rows(self, query: str) -> list[tuple[object, ...]]:
-        with psycopg.connect(self.database.url.replace("/postgres?", "/yourapp_db?")) as session:
+        with psycopg.connect(
+            self.database.url.replace("/postgres?", "/yourapp_db?")
+        ) as session:
             return session.execute(query).fetchall()
 
     def all_logs(self) -> str:
         """Return every line that any piece has written."""
         pieces = (self.web, self.worker, self.database, self.redis)
-        return self.nginx.logs() + "".join((piece.folder / "log").read_text() for piece in pieces)
+        return self.nginx.logs() + "".join(
+            (piece.folder / "log").read_text() for piece in pieces
+        )
 
     def link_mailed_to(self, email: str, count: int = 1) -> str:
         """Wait for a mail to the address and return the link in its text."""

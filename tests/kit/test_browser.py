@@ -1,4 +1,6 @@
-"""The flow in a real Chromium, over HTTPS, coming from another site, with cookies that are SameSite=Strict."""
+"""The flow in a real Chromium, over HTTPS, coming from another site, with cookies that
+are SameSite=Strict.
+"""
 
 import copy
 import subprocess
@@ -11,7 +13,15 @@ from playwright.sync_api import sync_playwright
 
 from tests.factories import NEW_PASSWORD, OLD_PASSWORD
 from tests.kit import states
-from tests.kit.browser import SITE, WEBMAIL, TlsServer, Window, launch, site_application, webmail
+from tests.kit.browser import (
+    SITE,
+    WEBMAIL,
+    TlsServer,
+    Window,
+    launch,
+    site_application,
+    webmail,
+)
 from tests.kit.conftest import ROOT, find_program, missing
 from tests.kit.pieces import make_certificates
 from tests.kit.states import STATES, Stage
@@ -19,7 +29,16 @@ from tests.walk import token_in
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-VALIDATOR = ROOT / ".cache" / "validator" / "node_modules" / "vnu-jar" / "build" / "dist" / "vnu.jar"
+VALIDATOR = (
+    ROOT
+    / ".cache"
+    / "validator"
+    / "node_modules"
+    / "vnu-jar"
+    / "build"
+    / "dist"
+    / "vnu.jar"
+)
 BUTTON = "a[href*='token=']"
 
 
@@ -43,12 +62,16 @@ def chromium(certificate):
 
 @pytest.fixture
 def strict(settings):
-    """The package's own pages, limits out of the way, and the strictest cookies there are."""
+    """The package's own pages, limits out of the way, and the strictest cookies there
+    are.
+    """
     settings.SESSION_COOKIE_SECURE = settings.CSRF_COOKIE_SECURE = True
     settings.SESSION_COOKIE_SAMESITE = settings.CSRF_COOKIE_SAMESITE = "Strict"
     settings.ALLOWED_HOSTS = [SITE]
     settings.PASSWORD_RESET_APP_NAME = "Example"
-    settings.PASSWORD_RESET_REQUEST_RATE_PER_IP = settings.PASSWORD_RESET_CONFIRM_RATE_PER_IP = None
+    settings.PASSWORD_RESET_REQUEST_RATE_PER_IP = (
+        settings.PASSWORD_RESET_CONFIRM_RATE_PER_IP
+    ) = None
     settings.TEMPLATES = copy.deepcopy(settings.TEMPLATES)
     settings.TEMPLATES[0]["DIRS"] = []
     return settings
@@ -109,7 +132,9 @@ class TestFromAnotherSite:
     def _asked(self, window, user):
         window.ask(user.email)
 
-    def test_the_reset_works_with_strict_cookies_and_csrf_protection(self, window, mailbox, user):
+    def test_the_reset_works_with_strict_cookies_and_csrf_protection(
+        self, window, mailbox, user
+    ):
         assert {cookie["sameSite"] for cookie in window.context.cookies()} == {"Strict"}
         open_mail(window, mailbox)
         window.choose(NEW_PASSWORD)
@@ -126,7 +151,9 @@ class TestFromAnotherSite:
     def test_a_form_from_elsewhere_is_refused(self, window, site, mailbox, user):
         window.page.goto(mailbox.url)
         raw = token_in(mail.outbox[-1].body)
-        window.page.evaluate(FORGED_FORM, [f"{site.url}/reset-password", raw, NEW_PASSWORD])
+        window.page.evaluate(
+            FORGED_FORM, [f"{site.url}/reset-password", raw, NEW_PASSWORD]
+        )
         window.page.wait_for_url(f"{site.url}/**")
         assert window.status == 403
         assert knows(user, OLD_PASSWORD)
@@ -134,35 +161,53 @@ class TestFromAnotherSite:
     def test_the_token_leaves_the_address_bar(self, window, site, mailbox):
         open_mail(window, mailbox)
         assert window.page.url == f"{site.url}/reset-password"
-        assert window.page.locator("[name=token]").input_value() == token_in(mail.outbox[-1].body)
+        assert window.page.locator("[name=token]").input_value() == token_in(
+            mail.outbox[-1].body
+        )
 
     def test_the_token_is_in_no_referer(self, window, site, mailbox, user):
         raw = token_in(mail.outbox[-1].body)
         open_mail(window, mailbox)
         window.choose(NEW_PASSWORD)
         window.page.goto(mailbox.url)
-        referers = [visit.get("HTTP_REFERER", "") for visit in site.visits + mailbox.visits]
+        referers = [
+            visit.get("HTTP_REFERER", "") for visit in site.visits + mailbox.visits
+        ]
         assert f"{site.url}/" in referers
         assert not any(raw in referer for referer in referers)
 
-    def test_whoever_is_linked_from_the_page_learns_our_name_and_no_more(self, window, site, mailbox):
+    def test_whoever_is_linked_from_the_page_learns_our_name_and_no_more(
+        self, window, site, mailbox
+    ):
         open_mail(window, mailbox)
         with window.page.expect_navigation():
-            window.page.evaluate("url => { location.href = url }", f"{mailbox.url}/help")
-        arrived = next(visit for visit in mailbox.visits if visit["PATH_INFO"] == "/help")
+            window.page.evaluate(
+                "url => { location.href = url }", f"{mailbox.url}/help"
+            )
+        arrived = next(
+            visit for visit in mailbox.visits if visit["PATH_INFO"] == "/help"
+        )
         assert arrived["HTTP_REFERER"] == f"{site.url}/"
 
     def test_nobody_else_is_asked_for_anything(self, window, site, mailbox):
         before = len(window.requests)
         open_mail(window, mailbox)
         window.choose(NEW_PASSWORD)
-        asked = {"{0.scheme}://{0.netloc}".format(urlsplit(each.url)) for each in window.requests[before + 1 :]}
+        asked = {
+            "{0.scheme}://{0.netloc}".format(urlsplit(each.url))
+            for each in window.requests[before + 1 :]
+        }
         assert asked - {"data://"} == {site.url}
 
-    def test_after_a_reload_the_link_in_the_mail_still_works(self, window, mailbox, user):
+    def test_after_a_reload_the_link_in_the_mail_still_works(
+        self, window, mailbox, user
+    ):
         open_mail(window, mailbox)
         window.page.reload()
-        assert window.page.get_by_role("heading", level=1).inner_text() == "Open the link in your email again"
+        assert (
+            window.page.get_by_role("heading", level=1).inner_text()
+            == "Open the link in your email again"
+        )
         open_mail(window, mailbox)
         window.choose(NEW_PASSWORD)
         assert knows(user, NEW_PASSWORD)
@@ -191,7 +236,12 @@ class TestEverybody:
         window.ask(user.email)
         open_mail(window, mailbox)
         window.choose("12345678")
-        assert window.page.get_by_label("New password", exact=True).get_attribute("aria-invalid") == "true"
+        assert (
+            window.page.get_by_label("New password", exact=True).get_attribute(
+                "aria-invalid"
+            )
+            == "true"
+        )
         window.choose(NEW_PASSWORD)
         assert knows(user, NEW_PASSWORD)
 
@@ -217,7 +267,10 @@ class TestEverybody:
         states.reset(stage)
         stage.window.tab_to("[data-show]")
         stage.window.page.keyboard.press("Enter")
-        assert stage.window.page.locator("[name=new_password1]").get_attribute("type") == "text"
+        assert (
+            stage.window.page.locator("[name=new_password1]").get_attribute("type")
+            == "text"
+        )
 
     def test_an_error_has_the_focus(self, stage):
         states.form_with_an_error(stage)
@@ -248,7 +301,10 @@ class TestPasswordManagers:
             ["new_password1", "password", "new-password"],
             ["new_password2", "password", "new-password"],
         ]
-        assert stage.window.page.get_by_label("Your account").input_value() == stage.user.email
+        assert (
+            stage.window.page.get_by_label("Your account").input_value()
+            == stage.user.email
+        )
 
     def test_a_password_that_is_made_up_for_people_fits_the_rules(self, stage):
         states.reset(stage)
@@ -271,10 +327,16 @@ def violations(window):
 
 
 def burdens(window):
-    """Return what makes a page heavy or restless: over 4 requests, over 30 KB uncompressed, a shift of its layout."""
+    """Return what makes a page heavy or restless: over 4 requests, over 30 KB
+    uncompressed, a shift of its layout.
+    """
     transfers, shift = window.transfers(), window.shift()
     size = sum(transfers)
-    limits = {f"{len(transfers)} requests": len(transfers) > 4, f"{size} bytes": size > 30_000, f"shift {shift}": shift}
+    limits = {
+        f"{len(transfers)} requests": len(transfers) > 4,
+        f"{size} bytes": size > 30_000,
+        f"shift {shift}": shift,
+    }
     return [burden for burden, too_much in limits.items() if too_much]
 
 
@@ -290,11 +352,18 @@ class TestPages:
         "options",
         [
             pytest.param({"color_scheme": "dark"}, id="dark"),
-            pytest.param({"viewport": {"width": 320, "height": 640}, "has_touch": True}, id="on_a_phone"),
+            pytest.param(
+                {"viewport": {"width": 320, "height": 640}, "has_touch": True},
+                id="on_a_phone",
+            ),
             pytest.param({"locale": "ar"}, id="in_arabic"),
         ],
     )
-    @pytest.mark.parametrize("state", [states.form, states.done, states.reset], ids=lambda state: state.__name__)
+    @pytest.mark.parametrize(
+        "state",
+        [states.form, states.done, states.reset],
+        ids=lambda state: state.__name__,
+    )
     def test_so_it_is(self, state, options, windows, user, strict):
         window = windows(**options)
         state(Stage(window, user, strict))
@@ -306,11 +375,25 @@ def test_the_validator_has_nothing_to_say(stage, strict, tmp_path):
     if not VALIDATOR.exists():
         missing("npm")
     for state in STATES:
-        strict.PASSWORD_RESET_ENABLED, strict.PASSWORD_RESET_REQUEST_RATE_PER_EMAIL = True, None
+        strict.PASSWORD_RESET_ENABLED, strict.PASSWORD_RESET_REQUEST_RATE_PER_EMAIL = (
+            True,
+            None,
+        )
         state(stage)
         (tmp_path / f"{state.__name__}.html").write_text(stage.window.source)
     # Safari's attribute for its password generator is not in the standard yet.
-    options = ["--Werror", "--stdout", "--filterpattern", ".*“passwordrules” not allowed.*"]
-    command = [find_program("java", "default-jre-headless"), "-jar", VALIDATOR, *options, tmp_path]
+    options = [
+        "--Werror",
+        "--stdout",
+        "--filterpattern",
+        ".*“passwordrules” not allowed.*",
+    ]
+    command = [
+        find_program("java", "default-jre-headless"),
+        "-jar",
+        VALIDATOR,
+        *options,
+        tmp_path,
+    ]
     result = subprocess.run(command, capture_output=True, text=True)
     assert (result.stdout.splitlines(), result.returncode) == ([], 0)

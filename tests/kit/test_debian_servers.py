@@ -1,4 +1,6 @@
-"""The servers of a test run start from Debian's packages too, where the wheels have no binary."""
+"""The servers of a test run start from Debian's packages too, where the wheels have no
+binary.
+"""
 
 from collections.abc import Callable
 from pathlib import Path

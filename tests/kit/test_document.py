@@ -19,7 +19,10 @@ class Block(NamedTuple):
 
 def blocks() -> list[Block]:
     found = FENCE.findall(GUIDE.read_text())
-    return [Block(needs.strip(), re.sub(f"(?m)^{indent}", "", text)) for indent, needs, text in found]
+    return [
+        Block(needs.strip(), re.sub(f"(?m)^{indent}", "", text))
+        for indent, needs, text in found
+    ]
 
 
 RUNNABLE = [block.script for block in blocks() if not block.needs]
@@ -35,7 +38,9 @@ def test_what_is_not_run_says_what_it_needs() -> None:
     assert [words for words in needs if not re.fullmatch(r"needs: \S.+", words)] == []
 
 
-@pytest.mark.parametrize("script", RUNNABLE, ids=lambda script: script.partition("\n")[0][:60])
+@pytest.mark.parametrize(
+    "script", RUNNABLE, ids=lambda script: script.partition("\n")[0][:60]
+)
 def test_it_runs_as_it_stands(stack: Stack, script: str) -> None:
     stack.forget_limits()
     result = stack.shell(script, **stack.operator())

@@ -23,7 +23,11 @@ RULES = DEPLOY / "prometheus" / "rules.yml"
 RULE_TESTS = DEPLOY / "prometheus" / "tests" / "rules.test.yml"
 DASHBOARD = DEPLOY / "grafana" / "dashboards" / "password-reset.json"
 COMPOSE = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
-ALERTS = [rule for group in yaml.safe_load(RULES.read_text())["groups"] for rule in group["rules"]]
+ALERTS = [
+    rule
+    for group in yaml.safe_load(RULES.read_text())["groups"]
+    for rule in group["rules"]
+]
 GUIDE = {
     "HighPasswordResetRateLimit": "rate(password_reset_rate_limit_total[5m]) > 10",
     "PasswordResetEmailFailures": "rate(password_reset_email_failures_total[5m]) > 0.1",
@@ -48,7 +52,11 @@ def nginx(tmp_path: Path) -> Any:
 
 def test_nginx_finds_nothing_to_say(nginx: Nginx) -> None:
     said = run(nginx.binary, "-t", "-c", nginx.configuration).splitlines()
-    assert [line for line in said if not line.endswith(("syntax is ok", "test is successful"))] == []
+    assert [
+        line
+        for line in said
+        if not line.endswith(("syntax is ok", "test is successful"))
+    ] == []
 
 
 def test_gixy_finds_no_weakness(nginx: Nginx) -> None:
@@ -57,7 +65,9 @@ def test_gixy_finds_no_weakness(nginx: Nginx) -> None:
 
 @pytest.fixture
 def units(tmp_path: Path) -> list[Path]:
-    """The units as shipped, but for the folder of the release, which must exist to be verified."""
+    """The units as shipped, but for the folder of the release, which must exist to be
+    verified.
+    """
     programs = tmp_path / "release" / ".venv" / "bin"
     programs.mkdir(parents=True)
     for name in ("python", "gunicorn"):
@@ -66,7 +76,9 @@ def units(tmp_path: Path) -> list[Path]:
         if source.is_file():
             copy = tmp_path / source.relative_to(DEPLOY)
             copy.parent.mkdir(parents=True, exist_ok=True)
-            text = source.read_text().replace("/srv/password-reset/current", f"{tmp_path}/release")
+            text = source.read_text().replace(
+                "/srv/password-reset/current", f"{tmp_path}/release"
+            )
             copy.write_text(text)
     return sorted(path for path in (tmp_path / "systemd").iterdir() if path.is_file())
 
@@ -85,27 +97,44 @@ def test_the_services_are_locked_in(program: Program, units: list[Path]) -> None
 
 
 def test_compose_follows_its_schema() -> None:
-    run(BIN / "check-jsonschema", "--builtin-schema", "vendor.compose-spec", DEPLOY / "compose.yaml")
+    run(
+        BIN / "check-jsonschema",
+        "--builtin-schema",
+        "vendor.compose-spec",
+        DEPLOY / "compose.yaml",
+    )
 
 
 def test_compose_mounts_only_what_the_kit_has() -> None:
-    mounts = [mount for service in COMPOSE["services"].values() for mount in service.get("volumes", [])]
+    mounts = [
+        mount
+        for service in COMPOSE["services"].values()
+        for mount in service.get("volumes", [])
+    ]
     sources = [mount.partition(":")[0] for mount in mounts]
     files = [source for source in sources if source.startswith("./")]
     assert files
     assert [source for source in files if not (DEPLOY / source).exists()] == []
-    assert {source for source in sources if source not in files} <= set(COMPOSE["volumes"])
+    assert {source for source in sources if source not in files} <= set(
+        COMPOSE["volumes"]
+    )
 
 
 def test_compose_builds_stages_that_exist() -> None:
-    built = [service["build"] for service in COMPOSE["services"].values() if "build" in service]
+    built = [
+        service["build"]
+        for service in COMPOSE["services"].values()
+        if "build" in service
+    ]
     assert {build["target"] for build in built} == {"web", "cron", "edge"}
     for build in built:
         assert list(instructions(build["target"]))
 
 
 def test_compose_sets_only_variables_that_the_site_reads() -> None:
-    names = [name.removesuffix("_FILE") for name in COMPOSE["services"]["web"]["environment"]]
+    names = [
+        name.removesuffix("_FILE") for name in COMPOSE["services"]["web"]["environment"]
+    ]
     assert set(names) <= set(BY_NAME)
 
 
@@ -113,12 +142,19 @@ def test_compose_trusts_nginx_and_nobody_else() -> None:
     nginx, web = COMPOSE["services"]["nginx"], COMPOSE["services"]["web"]
     address = nginx["networks"]["edge"]["ipv4_address"]
     assert web["environment"]["TRUSTED_PROXIES"] == f"{address}/32"
-    assert nginx["environment"]["UPSTREAM"] == f"{web['networks']['edge']['ipv4_address']}:8000"
+    assert (
+        nginx["environment"]["UPSTREAM"]
+        == f"{web['networks']['edge']['ipv4_address']}:8000"
+    )
 
 
 def test_strangers_reach_nginx_alone() -> None:
     published = {
-        name: [port for port in service.get("ports", []) if not port.startswith("127.0.0.1:")]
+        name: [
+            port
+            for port in service.get("ports", [])
+            if not port.startswith("127.0.0.1:")
+        ]
         for name, service in COMPOSE["services"].items()
     }
     assert {name for name, ports in published.items() if ports} == {"nginx"}
@@ -140,25 +176,37 @@ def test_the_image_keeps_nothing_that_installs() -> None:
     assert not re.search(r"apt|gcc|build-essential|pip install", " ".join(steps))
 
 
-@pytest.mark.parametrize("script", ["backup", "restore", "make_certificates", "cron/job", "cron/container"])
+@pytest.mark.parametrize(
+    "script", ["backup", "restore", "make_certificates", "cron/job", "cron/container"]
+)
 def test_the_shell_can_read(script: str) -> None:
     run("sh", "-n", DEPLOY / script)
 
 
 def test_promtool_accepts_the_rules_and_their_tests_pass(program: Program) -> None:
     promtool = program("promtool", "prometheus")
-    assert f"SUCCESS: {len(ALERTS)} rules found" in run(promtool, "check", "rules", RULES)
+    assert f"SUCCESS: {len(ALERTS)} rules found" in run(
+        promtool, "check", "rules", RULES
+    )
     assert "SUCCESS" in run(promtool, "test", "rules", RULE_TESTS)
 
 
 def test_promtool_accepts_the_configuration(program: Program) -> None:
     configuration = DEPLOY / "prometheus" / "prometheus.yml"
-    run(program("promtool", "prometheus"), "check", "config", "--syntax-only", configuration)
+    run(
+        program("promtool", "prometheus"),
+        "check",
+        "config",
+        "--syntax-only",
+        configuration,
+    )
 
 
 def test_amtool_accepts_the_configuration(program: Program) -> None:
     amtool = program("amtool", "prometheus-alertmanager")
-    assert "SUCCESS" in run(amtool, "check-config", DEPLOY / "prometheus" / "alertmanager.yml")
+    assert "SUCCESS" in run(
+        amtool, "check-config", DEPLOY / "prometheus" / "alertmanager.yml"
+    )
 
 
 @pytest.mark.parametrize("alert", [rule["alert"] for rule in ALERTS])
@@ -185,8 +233,12 @@ def expressions() -> list[str]:
     return [rule["expr"] for rule in ALERTS] + filled
 
 
-def test_every_expression_of_the_dashboard_can_be_read(program: Program, tmp_path: Path) -> None:
-    rules = [{"record": f"panel_{n}", "expr": text} for n, text in enumerate(expressions())]
+def test_every_expression_of_the_dashboard_can_be_read(
+    program: Program, tmp_path: Path
+) -> None:
+    rules = [
+        {"record": f"panel_{n}", "expr": text} for n, text in enumerate(expressions())
+    ]
     file = tmp_path / "rules.yml"
     file.write_text(json.dumps({"groups": [{"name": "all", "rules": rules}]}))
     run(program("promtool", "prometheus"), "check", "rules", file)
@@ -199,14 +251,21 @@ def test_every_expression_names_only_metrics_that_the_site_shows(stack: Any) -> 
     stack.manage("process_reset_requests")
     stack.manage("purge_reset_tokens")
     shown = {sample.partition("{")[0] for sample in stack.metrics()} | {"up"}
-    wanted = set(re.findall(r"\b(?:password_reset|django)_[a-z_0-9]+\b", " ".join(expressions())))
+    wanted = set(
+        re.findall(r"\b(?:password_reset|django)_[a-z_0-9]+\b", " ".join(expressions()))
+    )
     assert wanted
     assert wanted <= shown
 
 
 def test_the_dashboard_answers_the_monthly_questions() -> None:
     titles = {panel["title"] for panel in json.loads(DASHBOARD.read_text())["panels"]}
-    assert titles >= {"Requests", "Passwords reset", "Links that came too late", "From request to reset"}
+    assert titles >= {
+        "Requests",
+        "Passwords reset",
+        "Links that came too late",
+        "From request to reset",
+    }
 
 
 def test_the_dashboard_asks_the_provisioned_source() -> None:

@@ -1,4 +1,6 @@
-"""The whole flow through the kit's real pieces: nginx, gunicorn, worker, PostgreSQL, Redis, SMTP with TLS."""
+"""The whole flow through the kit's real pieces: nginx, gunicorn, worker, PostgreSQL,
+Redis, SMTP with TLS.
+"""
 
 import signal
 import time
@@ -28,7 +30,9 @@ def health(stack: Stack) -> int:
     return stack.visitor().get("/health").status_code
 
 
-def test_a_forgotten_password_is_replaced_and_everybody_is_logged_out(stack: Stack, email: str) -> None:
+def test_a_forgotten_password_is_replaced_and_everybody_is_logged_out(
+    stack: Stack, email: str
+) -> None:
     here, elsewhere = stack.visitor(), stack.visitor()
     assert elsewhere.log_in(email, PASSWORD)
     assert here.ask_for_link(email).headers["Location"] == "/forgot-password/done"
@@ -50,12 +54,23 @@ def test_the_owner_is_told_of_the_new_password(stack: Stack, email: str) -> None
 def test_a_program_walks_the_same_way(stack: Stack, email: str) -> None:
     program = stack.visitor()
     path = "/api/auth/"
-    assert program.post_json(path + "request-password-reset", {"email": email}).status_code == 202
+    assert (
+        program.post_json(path + "request-password-reset", {"email": email}).status_code
+        == 202
+    )
     token = stack.link_mailed_to(email).partition("token=")[2]
-    assert program.post_json(path + "verify-reset-token", {"token": token}).json()["valid"] is True
-    reset = program.post_json(path + "reset-password", {"token": token, "password": NEW_PASSWORD})
+    assert (
+        program.post_json(path + "verify-reset-token", {"token": token}).json()["valid"]
+        is True
+    )
+    reset = program.post_json(
+        path + "reset-password", {"token": token, "password": NEW_PASSWORD}
+    )
     assert reset.status_code == 200
-    assert program.post_json(path + "verify-reset-token", {"token": token}).status_code == 410
+    assert (
+        program.post_json(path + "verify-reset-token", {"token": token}).status_code
+        == 410
+    )
 
 
 def test_plain_http_leads_to_https(stack: Stack) -> None:
@@ -67,7 +82,14 @@ def test_plain_http_leads_to_https(stack: Stack) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["/", "/forgot-password", "/reset-password", "/reset-password?token=x", "/login", "/metrics"],
+    [
+        "/",
+        "/forgot-password",
+        "/reset-password",
+        "/reset-password?token=x",
+        "/login",
+        "/metrics",
+    ],
 )
 def test_every_page_carries_the_guides_headers_once(stack: Stack, path: str) -> None:
     headers = stack.visitor().get(path).headers
@@ -84,10 +106,19 @@ def test_static_files_come_from_nginx_and_may_be_kept(stack: Stack) -> None:
 
 def test_a_forged_forwarded_address_changes_nothing(stack: Stack) -> None:
     visitor = stack.visitor()
-    forged = [{"X-Forwarded-For": f"203.0.113.{n}", "X-Real-IP": "198.51.100.1"} for n in range(4)]
-    answers = [visitor.ask_for_link(f"{n}@example.org", forged[n]).status_code for n in range(4)]
+    forged = [
+        {"X-Forwarded-For": f"203.0.113.{n}", "X-Real-IP": "198.51.100.1"}
+        for n in range(4)
+    ]
+    answers = [
+        visitor.ask_for_link(f"{n}@example.org", forged[n]).status_code
+        for n in range(4)
+    ]
     assert answers == [302, 302, 302, 429]
-    found = stack.rows(f"SELECT count(*) FROM password_reset_requests WHERE ip_address = '{visitor.address}'")
+    found = stack.rows(
+        "SELECT count(*) FROM password_reset_requests WHERE ip_address = "
+        f"'{visitor.address}'"
+    )
     assert found == [(3,)]
 
 
@@ -137,7 +168,9 @@ def test_metrics_add_up_over_processes_with_equal_ids(stack: Stack) -> None:
     assert accepted(stack) == before[0] + 12
 
 
-def test_a_restart_of_the_site_forgets_no_count(stack: Stack, whole_again: None) -> None:
+def test_a_restart_of_the_site_forgets_no_count(
+    stack: Stack, whole_again: None
+) -> None:
     stack.visitor().ask_for_link("nobody@example.org")
     before = accepted(stack)
     stack.web.stop()
@@ -148,13 +181,25 @@ def test_a_restart_of_the_site_forgets_no_count(stack: Stack, whole_again: None)
 
 def test_metrics_are_closed_to_the_world(stack: Stack) -> None:
     visitor = stack.visitor()
-    for path in ("/metrics", "/metrics/", "//metrics", "/x/../metrics", "/METRICS", "/%6detrics"):
+    for path in (
+        "/metrics",
+        "/metrics/",
+        "//metrics",
+        "/x/../metrics",
+        "/METRICS",
+        "/%6detrics",
+    ):
         assert visitor.get(path).status_code == 404
 
 
 def test_a_proxy_on_the_same_machine_does_not_open_metrics(stack: Stack) -> None:
     address = f"http://127.0.0.1:{stack.port}/metrics"
-    assert requests.get(address, headers={"X-Forwarded-For": "1.1.1.1"}, timeout=10).status_code == 404
+    assert (
+        requests.get(
+            address, headers={"X-Forwarded-For": "1.1.1.1"}, timeout=10
+        ).status_code
+        == 404
+    )
 
 
 def test_a_mail_that_is_given_up_is_counted(stack: Stack, email: str) -> None:
@@ -162,7 +207,9 @@ def test_a_mail_that_is_given_up_is_counted(stack: Stack, email: str) -> None:
     before = stack.metrics().get(failed, 0)
     stack.mail.replies[email] = "550 No such user"
     stack.visitor().ask_for_link(email)
-    wait_until(lambda: stack.metrics().get(failed, 0) == before + 1, stack.worker.full_log)
+    wait_until(
+        lambda: stack.metrics().get(failed, 0) == before + 1, stack.worker.full_log
+    )
 
 
 def test_health_follows_redis(stack: Stack, whole_again: None) -> None:
@@ -214,7 +261,9 @@ def test_a_full_redis_closes_the_door_and_drops_no_limit(stack: Stack) -> None:
 
 
 def test_redis_wants_the_password_and_is_as_the_file_says(stack: Stack) -> None:
-    settings = [stack.redis.ask("CONFIG", "GET", f"maxmemory{part}") for part in ("", "-policy")]
+    settings = [
+        stack.redis.ask("CONFIG", "GET", f"maxmemory{part}") for part in ("", "-policy")
+    ]
     assert settings == ["maxmemory\n268435456\n", "maxmemory-policy\nnoeviction\n"]
     assert "NOAUTH" in stack.redis.ask("PING", password="")
 
@@ -230,18 +279,24 @@ def test_nginx_brakes_a_flood_of_posts_before_it_reaches_the_site(stack: Stack) 
 
 def test_a_program_is_braked_in_its_own_words(stack: Stack) -> None:
     visitor = stack.visitor()
-    answers = [visitor.post_json("/api/auth/verify-reset-token/", {}) for _ in range(30)]
+    answers = [
+        visitor.post_json("/api/auth/verify-reset-token/", {}) for _ in range(30)
+    ]
     assert answers[-1].headers["Content-Type"] == "application/problem+json"
     assert answers[-1].json()["code"] == "rate_limited"
 
 
-def test_while_the_site_is_down_people_read_a_calm_page(stack: Stack, whole_again: None) -> None:
+def test_while_the_site_is_down_people_read_a_calm_page(
+    stack: Stack, whole_again: None
+) -> None:
     stack.web.stop()
     page = stack.visitor().get("/forgot-password")
     assert (page.status_code, page.headers["Retry-After"]) == (503, "30")
     assert "Back in a moment" in page.text
     assert {name: page.headers.get(name) for name in HEADERS} == HEADERS
-    program = stack.visitor().post_json("/api/auth/request-password-reset", {"email": "a@b.org"})
+    program = stack.visitor().post_json(
+        "/api/auth/request-password-reset", {"email": "a@b.org"}
+    )
     assert program.json()["code"] == "unavailable"
 
 
@@ -259,7 +314,10 @@ def test_while_the_site_is_down_people_read_a_calm_page(stack: Stack, whole_agai
 )
 def test_the_sites_role_may_not(stack: Stack, forbidden: str) -> None:
     address = stack.database.address("yourapp_user", APP_PASSWORD)
-    with psycopg.connect(address) as session, pytest.raises(psycopg.errors.InsufficientPrivilege):
+    with (
+        psycopg.connect(address) as session,
+        pytest.raises(psycopg.errors.InsufficientPrivilege),
+    ):
         session.execute(forbidden)
 
 
@@ -270,7 +328,9 @@ def test_the_database_lets_nobody_in_without_tls(stack: Stack) -> None:
 
 
 def test_a_database_with_another_authority_is_not_believed(stack: Stack) -> None:
-    command = "python manage.py shell -c 'from django.db import connection as c; c.cursor()'"
+    command = (
+        "python manage.py shell -c 'from django.db import connection as c; c.cursor()'"
+    )
     result = stack.shell(f"DATABASE_SSL_CA={stack.nginx.ca}; {command}")
     assert result.returncode == 1
     assert "certificate verify failed" in result.stderr

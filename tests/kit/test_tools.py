@@ -37,14 +37,18 @@ def test_the_smoke_test_passes_on_a_healthy_site(stack: Stack) -> None:
     assert "FAIL" not in result.stdout
 
 
-def test_the_smoke_test_sees_a_site_that_is_down(stack: Stack, whole_again: None) -> None:
+def test_the_smoke_test_sees_a_site_that_is_down(
+    stack: Stack, whole_again: None
+) -> None:
     stack.web.stop()
     result = smoke_test(stack)
     assert result.returncode == 1
     assert "FAIL  /health" in result.stdout
 
 
-def test_the_smoke_test_sees_a_redis_that_is_down(stack: Stack, whole_again: None) -> None:
+def test_the_smoke_test_sees_a_redis_that_is_down(
+    stack: Stack, whole_again: None
+) -> None:
     stack.redis.stop()
     result = smoke_test(stack)
     assert result.returncode == 1
@@ -52,7 +56,13 @@ def test_the_smoke_test_sees_a_redis_that_is_down(stack: Stack, whole_again: Non
 
 
 def test_the_smoke_test_sees_a_certificate_that_is_not_trusted(stack: Stack) -> None:
-    command = [sys.executable, DEPLOY / "smoke_test", stack.url, "--ca", stack.database.ca]
+    command = [
+        sys.executable,
+        DEPLOY / "smoke_test",
+        stack.url,
+        "--ca",
+        stack.database.ca,
+    ]
     result = subprocess.run(command, capture_output=True, text=True)
     assert result.returncode == 1
     assert "certificate verify failed" in result.stdout
@@ -69,7 +79,9 @@ def imap() -> Iterator[Imap]:
     server.close()
 
 
-def end_to_end(stack: Stack, imap: Imap, email: str, *options: str, patience: str = "30") -> tuple[int, str]:
+def end_to_end(
+    stack: Stack, imap: Imap, email: str, *options: str, patience: str = "30"
+) -> tuple[int, str]:
     """Run the selection, the mail server's deliveries going into the mailbox meanwhile."""
     stack.forget_limits()
     http_url = f"http://localhost:{stack.nginx.http_port}"
@@ -81,11 +93,25 @@ def end_to_end(stack: Stack, imap: Imap, email: str, *options: str, patience: st
         "E2E_PATIENCE": patience,
     }
     e2e = DEPLOY / "e2e"
-    command = [sys.executable, "-m", "pytest", "-c", e2e / "pytest.ini", e2e, *site, "--email", email]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-c",
+        e2e / "pytest.ini",
+        e2e,
+        *site,
+        "--email",
+        email,
+    ]
     environment = {"PATH": os.environ["PATH"]}
     with (imap.folder / "output").open("w+") as output:
         process = subprocess.Popen(
-            [*command, *options], cwd=ROOT, env=environment | secrets, stdout=output, stderr=output
+            [*command, *options],
+            cwd=ROOT,
+            env=environment | secrets,
+            stdout=output,
+            stderr=output,
         )
         seen = len(stack.mail.deliveries)
         while process.poll() is None:
@@ -123,7 +149,9 @@ def test_the_end_to_end_run_fails_where_no_mail_comes(stack: Stack, imap: Imap) 
 # Units and jobs.
 
 
-@pytest.mark.parametrize("unit", ["password-reset-purge.service", "password-reset-requests.service"])
+@pytest.mark.parametrize(
+    "unit", ["password-reset-purge.service", "password-reset-requests.service"]
+)
 def test_what_a_timer_starts_ends_well(stack: Stack, unit: str) -> None:
     for command in exec_start(unit, stack.release):
         result = stack.shell(command)
@@ -131,17 +159,29 @@ def test_what_a_timer_starts_ends_well(stack: Stack, unit: str) -> None:
 
 
 def test_the_cron_file_does_what_the_timers_do() -> None:
-    jobs = {job for _, job in CRON.findall((DEPLOY / "cron/password-reset").read_text())}
+    jobs = {
+        job for _, job in CRON.findall((DEPLOY / "cron/password-reset").read_text())
+    }
     units = ["password-reset-purge.service", "password-reset-requests.service"]
     started = [command for unit in units for command in exec_start(unit, Path("/x"))]
     assert jobs == {command.partition("manage.py ")[2] for command in started}
 
 
-@pytest.mark.parametrize("job", [job for _, job in CRON.findall((DEPLOY / "cron/password-reset").read_text())])
-def test_a_cron_job_ends_well_in_crons_empty_environment(stack: Stack, job: str) -> None:
-    environment = {"PATH": "/usr/bin:/bin", "PASSWORD_RESET_ENV": str(stack.environment_file)}
+@pytest.mark.parametrize(
+    "job",
+    [job for _, job in CRON.findall((DEPLOY / "cron/password-reset").read_text())],
+)
+def test_a_cron_job_ends_well_in_crons_empty_environment(
+    stack: Stack, job: str
+) -> None:
+    environment = {
+        "PATH": "/usr/bin:/bin",
+        "PASSWORD_RESET_ENV": str(stack.environment_file),
+    }
     command = [stack.release / "deploy/cron/job", *shlex.split(job)]
-    result = subprocess.run(command, env=environment, capture_output=True, text=True, cwd="/")
+    result = subprocess.run(
+        command, env=environment, capture_output=True, text=True, cwd="/"
+    )
     assert result.returncode == 0, result.stderr
 
 
@@ -152,7 +192,12 @@ def test_systemd_is_told_when_the_site_is_ready(stack: Stack, tmp_path: Path) ->
         lines = f"NOTIFY_SOCKET={tmp_path}/notify\nPORT={free_port()}\n"
         environment = tmp_path / "env"
         environment.write_text(stack.environment_file.read_text() + lines)
-        web = Unit("password-reset-web.service", stack.release, environment, ready="Booting worker")
+        web = Unit(
+            "password-reset-web.service",
+            stack.release,
+            environment,
+            ready="Booting worker",
+        )
         web.start()
         assert b"READY=1" in notified.recv(1024)
         web.close()
@@ -164,9 +209,19 @@ def test_systemd_is_told_when_the_site_is_ready(stack: Stack, tmp_path: Path) ->
 def test_an_empty_environment_is_told_all_that_is_missing() -> None:
     environment = {"PATH": os.environ["PATH"], "ENVIRONMENT": "production"}
     command = [sys.executable, "-m", "project.env"]
-    result = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True)
+    result = subprocess.run(
+        command, env=environment, cwd=ROOT, capture_output=True, text=True
+    )
     assert result.returncode == 1
-    for name in ("API_URL", "WEB_URL", "DATABASE_URL", "SMTP_HOST", "SMTP_FROM", "REDIS_URL", "SESSION_SECRET"):
+    for name in (
+        "API_URL",
+        "WEB_URL",
+        "DATABASE_URL",
+        "SMTP_HOST",
+        "SMTP_FROM",
+        "REDIS_URL",
+        "SESSION_SECRET",
+    ):
         assert f"{name}: is missing" in result.stderr
 
 
@@ -177,7 +232,9 @@ def test_the_example_filled_in_is_complete(stack: Stack) -> None:
 
 def test_the_example_is_the_same_to_the_shell_and_to_django(stack: Stack) -> None:
     command = [sys.executable, "-m", "project.env", str(stack.environment_file)]
-    result = subprocess.run(command, env={"PATH": ""}, cwd=ROOT, capture_output=True, text=True)
+    result = subprocess.run(
+        command, env={"PATH": ""}, cwd=ROOT, capture_output=True, text=True
+    )
     assert result.returncode == 0, result.stderr
 
 
@@ -193,27 +250,36 @@ def empty_database(stack: Stack) -> Iterator[str]:
         session.execute("DROP DATABASE restored WITH (FORCE)")
 
 
-def test_a_restored_backup_has_every_row_and_no_live_secret(stack: Stack, empty_database: str, tmp_path: Path) -> None:
+def test_a_restored_backup_has_every_row_and_no_live_secret(
+    stack: Stack, empty_database: str, tmp_path: Path
+) -> None:
     email = stack.accounts.pop()
     visitor = stack.visitor()
     visitor.log_in(email, PASSWORD)
     visitor.ask_for_link(email)
     stack.link_mailed_to(email)
-    backup = stack.shell(f"{DEPLOY}/backup {tmp_path}", DATABASE_BACKUP_URL=stack.owner_url())
+    backup = stack.shell(
+        f"{DEPLOY}/backup {tmp_path}", DATABASE_BACKUP_URL=stack.owner_url()
+    )
     dump = backup.stdout.strip()
     restore = stack.shell(f"{DEPLOY}/restore {dump}", OWNER_DATABASE_URL=empty_database)
     assert restore.returncode == 0, restore.stderr
     counted = "SELECT count(*) FROM {}"
     with psycopg.connect(empty_database) as session:
         for table in ("users", "password_reset_tokens", "password_reset_requests"):
-            assert session.execute(counted.format(table)).fetchall() == stack.rows(counted.format(table))
+            assert session.execute(counted.format(table)).fetchall() == stack.rows(
+                counted.format(table)
+            )
         live = "password_reset_tokens WHERE used_at IS NULL"
         for rows in (live, "django_session", "user_sessions"):
             assert session.execute(counted.format(rows)).fetchone() == (0,)
 
 
 def test_a_backup_forgets_old_dumps_and_no_others(stack: Stack, tmp_path: Path) -> None:
-    old, other = tmp_path / "password-reset-20200101T000000Z.dump", tmp_path / "other.dump"
+    old, other = (
+        tmp_path / "password-reset-20200101T000000Z.dump",
+        tmp_path / "other.dump",
+    )
     for path in (old, other):
         path.touch()
         os.utime(path, (0, 0))
@@ -222,7 +288,9 @@ def test_a_backup_forgets_old_dumps_and_no_others(stack: Stack, tmp_path: Path) 
     assert len(list(tmp_path.glob("password-reset-*.dump"))) == 1
 
 
-def test_a_backup_that_fails_leaves_nothing_that_looks_like_one(stack: Stack, tmp_path: Path) -> None:
+def test_a_backup_that_fails_leaves_nothing_that_looks_like_one(
+    stack: Stack, tmp_path: Path
+) -> None:
     nowhere = stack.owner_url().replace("yourapp_db", "nowhere")
     result = stack.shell(f"{DEPLOY}/backup {tmp_path}", DATABASE_BACKUP_URL=nowhere)
     assert result.returncode != 0

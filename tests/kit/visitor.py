@@ -1,4 +1,6 @@
-"""A visitor with an address of its own, who otherwise acts as the end-to-end run's browser does."""
+"""A visitor with an address of its own, who otherwise acts as the end-to-end run's
+browser does.
+"""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,7 +20,9 @@ class FromAddress(HTTPAdapter):
         super().__init__()
 
     def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
-        super().init_poolmanager(*arguments, source_address=(self.address, 0), **options)
+        super().init_poolmanager(
+            *arguments, source_address=(self.address, 0), **options
+        )
 
 
 class Visitor(Browser):
@@ -29,7 +33,9 @@ class Visitor(Browser):
         self.address = address
         self.session.mount("https://", FromAddress(address))
 
-    def ask_for_link(self, email: str, headers: Mapping[str, str] | None = None) -> requests.Response:
+    def ask_for_link(
+        self, email: str, headers: Mapping[str, str] | None = None
+    ) -> requests.Response:
         return self.submit("/forgot-password", headers, email=email)
 
     def choose(self, link: str, password: str) -> requests.Response:

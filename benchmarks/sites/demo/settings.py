@@ -1,4 +1,6 @@
-"""The demo as it runs in production, but over plain HTTP and with limits that are never reached."""
+"""The demo as it runs in production, but over plain HTTP and with limits that are never
+reached.
+"""
 
 from benchmarks.sites.ours.limits import *  # noqa: F403
 from project.settings import *  # noqa: F403

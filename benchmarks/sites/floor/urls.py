@@ -20,7 +20,9 @@ def wish(request: HttpRequest, **_: Any) -> HttpResponse:
     if form.is_valid():
         Wish(email=form.cleaned_data["email"]).save()
         return HttpResponseRedirect("/done")
-    field = f'<input type="hidden" name="csrfmiddlewaretoken" value="{get_token(request)}">'
+    field = (
+        f'<input type="hidden" name="csrfmiddlewaretoken" value="{get_token(request)}">'
+    )
     return HttpResponse(f"<form method=post>{field}{form}</form>")
 
 

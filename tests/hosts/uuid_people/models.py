@@ -1,4 +1,6 @@
-"""People with UUID keys, who log in by a handle; the address is called `contact`, and several may share one."""
+"""People with UUID keys, who log in by a handle; the address is called `contact`, and
+several may share one.
+"""
 
 import uuid
 
