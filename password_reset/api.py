@@ -11,6 +11,7 @@ from dataclasses import asdict
 from http import HTTPStatus
 from typing import Any
 
+from django.contrib.auth.decorators import login_not_required
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.http import HttpRequest, HttpResponseBase, JsonResponse
@@ -83,9 +84,8 @@ class Endpoint(View):
 
     @classmethod
     def as_view(cls, **initkwargs: Any) -> Callable[..., HttpResponseBase]:
-        return csrf_exempt(
-            transaction.non_atomic_requests(super().as_view(**initkwargs))
-        )
+        view = transaction.non_atomic_requests(super().as_view(**initkwargs))
+        return login_not_required(csrf_exempt(view))
 
     def dispatch(
         self, request: HttpRequest, *args: Any, **kwargs: Any

@@ -11,13 +11,14 @@ from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.mail import EmailMultiAlternatives
 from django.template.loader import render_to_string
-from django.urls import get_script_prefix, reverse
+from django.urls import get_script_prefix
 from django.utils import translation
 from django.utils.encoding import punycode
 
 from . import transport
 from .conf import conf
 from .models import OutboxRow, PasswordResetNotice, PasswordResetRequest, stored_email
+from .pages import Page, path_of
 from .visitors import browser_in_words, printable
 
 NAME_LENGTH = 40
@@ -81,7 +82,7 @@ def link(raw: str) -> str:
     """
     if template := conf.link_template:
         return template.replace("{token}", raw)
-    return f"{_url('password_reset_confirm')}?token={raw}"
+    return f"{_url(Page.CONFIRM)}?token={raw}"
 
 
 def language_of(user: AbstractBaseUser, fallback: str) -> str:
@@ -110,9 +111,7 @@ def _context(row: OutboxRow, user: AbstractBaseUser) -> dict[str, Any]:
         "app_name": conf.app_name,
         "brand_color": conf.brand_color,
         "site_url": conf.base_url,
-        "request_url": _url("password_reset")
-        if not conf.link_template
-        else conf.base_url,
+        "request_url": _url(Page.REQUEST) if not conf.link_template else conf.base_url,
         "user": user,
         "greeting_name": greeting_name(user),
         "email": stored_email(user),
@@ -121,10 +120,11 @@ def _context(row: OutboxRow, user: AbstractBaseUser) -> dict[str, Any]:
     }
 
 
-def _url(name: str) -> str:
+def _url(page: Page) -> str:
     # A worker knows no script prefix: where the site has one, it is part of the base
     # URL.
-    return f"{conf.base_url}/{reverse(name).removeprefix(get_script_prefix())}"
+    path = path_of(page).removeprefix(get_script_prefix())
+    return f"{conf.base_url}/{path}"
 
 
 def _own_domain() -> str:

@@ -1,4 +1,7 @@
-"""The pages, under Django's own four names and without a namespace."""
+"""The pages, under Django's own four names and without a namespace.
+
+The admin's log-in page shows a link where ``admin_password_reset`` is a page.
+"""
 
 from __future__ import annotations
 
@@ -6,23 +9,15 @@ from django.urls import re_path
 
 from . import views
 
+request = views.PasswordResetView.as_view()
+done = views.PasswordResetDoneView.as_view()
+confirm = views.PasswordResetConfirmView.as_view()
+complete = views.PasswordResetCompleteView.as_view()
+
 urlpatterns = [
-    re_path(
-        r"^forgot-password/?$", views.PasswordResetView.as_view(), name="password_reset"
-    ),
-    re_path(
-        r"^forgot-password/done/?$",
-        views.PasswordResetDoneView.as_view(),
-        name="password_reset_done",
-    ),
-    re_path(
-        r"^reset-password/?$",
-        views.PasswordResetConfirmView.as_view(),
-        name="password_reset_confirm",
-    ),
-    re_path(
-        r"^reset-password/done/?$",
-        views.PasswordResetCompleteView.as_view(),
-        name="password_reset_complete",
-    ),
+    re_path(r"^forgot-password/?$", request, name="password_reset"),
+    re_path(r"^forgot-password/?$", request, name="admin_password_reset"),
+    re_path(r"^forgot-password/done/?$", done, name="password_reset_done"),
+    re_path(r"^reset-password/?$", confirm, name="password_reset_confirm"),
+    re_path(r"^reset-password/done/?$", complete, name="password_reset_complete"),
 ]

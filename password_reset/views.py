@@ -10,7 +10,7 @@ from dataclasses import asdict
 from datetime import timedelta
 from typing import Any, TypeVar
 
-from django.conf import settings
+from django.contrib.auth.decorators import login_not_required
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.http import (
@@ -20,9 +20,7 @@ from django.http import (
     HttpResponseRedirect,
 )
 from django.middleware.csrf import CsrfViewMiddleware
-from django.shortcuts import resolve_url
 from django.template.loader import render_to_string
-from django.urls import NoReverseMatch, reverse_lazy
 from django.utils import timezone
 from django.utils.decorators import decorator_from_middleware
 from django.utils.log import log_response
@@ -35,6 +33,7 @@ from .conf import conf
 from .forms import PasswordResetForm, SetPasswordForm, password_rules
 from .logging import scrub
 from .models import PasswordResetToken
+from .pages import Page, login_url, path_of
 from .reporting import RedactingReporter
 from .visitors import visitor_of
 
@@ -91,6 +90,8 @@ class FlowView(View):
     """What all pages share: headers, CSRF protection, pages for 429 and 503."""
 
     template_name: str
+    #: Which page this is, for those that lead to it; a subclass stays it.
+    flow_page: Page | None = None
     http_method_names = ["get", "head", "options"]
     #: Style sheets and scripts from this site's own static files; nothing inline,
     #: nothing foreign.
@@ -106,7 +107,7 @@ class FlowView(View):
         # request.
         view = transaction.non_atomic_requests(super().as_view(**initkwargs))
         # Exempt only from the host's middleware: CalmCsrf does the same work.
-        return csrf_exempt(sensitive_post_parameters()(view))
+        return login_not_required(csrf_exempt(sensitive_post_parameters()(view)))
 
     def dispatch(
         self, request: HttpRequest, *args: Any, **kwargs: Any
@@ -171,15 +172,13 @@ class FlowView(View):
             template_name,
             status=status,
             login_url=self.login_url(),
+            site_url=conf.base_url,
             **context,
         )
 
     def login_url(self) -> str | None:
         """Return where to log in, or ``None`` where the site has no such page."""
-        try:
-            return resolve_url(settings.LOGIN_URL)
-        except NoReverseMatch:
-            return None
+        return login_url()
 
     def count(self, status: str) -> None:
         """Count an answer; only requests for a link are."""
@@ -196,9 +195,11 @@ class PasswordResetView(FlowView):
     """Ask for an address and accept the request."""
 
     template_name = "password_reset/form.html"
+    flow_page = Page.REQUEST
     http_method_names = ["get", "post", "head", "options"]
     form_class = PasswordResetForm
-    success_url = reverse_lazy("password_reset_done")
+    #: Where an accepted request leads; ``None`` for the flow's own page.
+    success_url: str | None = None
 
     def get(self, request: HttpRequest) -> HttpResponse:
         return self.page(self.template_name, form=self.form_class())
@@ -213,7 +214,7 @@ class PasswordResetView(FlowView):
             email = form.cleaned_data["email"]
             ratelimit.count_request(visitor.ip_address, email)
             services.request_reset(email, source="web", **asdict(visitor))
-        return HttpResponseRedirect(str(self.success_url))
+        return HttpResponseRedirect(str(self.success_url or path_of(Page.DONE)))
 
     def count(self, status: str) -> None:
         if self.request.method == "POST":
@@ -224,6 +225,7 @@ class PasswordResetDoneView(FlowView):
     """Say what happens next, the same to everybody."""
 
     template_name = "password_reset/done.html"
+    flow_page = Page.DONE
 
     def get(self, request: HttpRequest) -> HttpResponse:
         return self.page(self.template_name, token_lifetime=conf.token_lifetime)
@@ -233,10 +235,12 @@ class PasswordResetConfirmView(FlowView):
     """Show the form that a link opens, and set the password."""
 
     template_name = "password_reset/confirm.html"
+    flow_page = Page.CONFIRM
     missing_template_name = "password_reset/link_missing.html"
     http_method_names = ["get", "post", "head", "options"]
     form_class = SetPasswordForm
-    success_url = reverse_lazy("password_reset_complete")
+    #: Where a reset leads; ``None`` for the flow's own page.
+    success_url: str | None = None
 
     @sensitive_variables("raw")
     def get(self, request: HttpRequest) -> HttpResponse:
@@ -252,7 +256,7 @@ class PasswordResetConfirmView(FlowView):
         raw = request.POST.get("token", "")
         form = self.form_class(self.look(raw).user, request.POST)
         if form.is_valid() and self.reset(raw, form):
-            return HttpResponseRedirect(str(self.success_url))
+            return HttpResponseRedirect(str(self.success_url or path_of(Page.COMPLETE)))
         return self.form_page(form)
 
     @sensitive_variables("raw")
@@ -305,6 +309,7 @@ class PasswordResetCompleteView(FlowView):
     """
 
     template_name = "password_reset/complete.html"
+    flow_page = Page.COMPLETE
 
     def get(self, request: HttpRequest) -> HttpResponse:
         return self.page(self.template_name)

@@ -5,10 +5,12 @@ left-to-right text.
 from __future__ import annotations
 
 from django import template
+from django.urls import NoReverseMatch
 from django.utils.translation import get_language_bidi
 
 from password_reset.conf import conf
 from password_reset.durations import in_words, rounded_up
+from password_reset.pages import Page, path_of
 
 register = template.Library()
 register.filter(in_words)
@@ -21,6 +23,19 @@ FIRST_STRONG_ISOLATE, POP_ISOLATE = "\u2068", "\u2069"
 def app_name() -> str:
     """Return the name of the site."""
     return conf.app_name
+
+
+@register.simple_tag
+def flow_url(page: str) -> str:
+    """Return the path of a page of the flow, such as ``request`` or ``confirm``.
+
+    Empty where the host does not include it. Unlike ``{% url %}`` it never leads to
+    another package's view of the same name.
+    """
+    try:
+        return path_of(Page(page))
+    except NoReverseMatch:
+        return ""
 
 
 @register.filter

@@ -1,0 +1,95 @@
+"""Where the pages of the flow are, whatever else the host includes.
+
+Names such as ``password_reset`` belong to Django's own flow too, and ``reverse`` takes
+the last include that has one. So pages are found by their view, never by a name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from enum import StrEnum
+from functools import lru_cache
+from typing import Any
+
+from django.conf import global_settings, settings
+from django.shortcuts import resolve_url
+from django.urls import (
+    NoReverseMatch,
+    Resolver404,
+    URLPattern,
+    URLResolver,
+    get_resolver,
+    get_script_prefix,
+    get_urlconf,
+    resolve,
+    reverse,
+)
+
+
+class Page(StrEnum):
+    """The pages that others lead to; a view says which one it is as ``flow_page``."""
+
+    REQUEST = "request"
+    DONE = "done"
+    CONFIRM = "confirm"
+    COMPLETE = "complete"
+
+
+def path_of(page: Page) -> str:
+    """Return the path of a page, with the script prefix.
+
+    Raises ``NoReverseMatch`` where the host does not include it.
+    """
+    target = _target(get_resolver(get_urlconf()), page)
+    if target is None:
+        raise NoReverseMatch(f"No view of password reset shows the page {page!r}.")
+    return reverse(target)
+
+
+def login_url() -> str | None:
+    """Return where to log in, or ``None`` where the site has no such page.
+
+    A path that the host has set is trusted: a web server or a single-page client may
+    answer it. Django's default is a page that many sites do not have.
+    """
+    try:
+        url = resolve_url(settings.LOGIN_URL)
+    except NoReverseMatch:
+        return None
+    is_default = settings.LOGIN_URL == global_settings.LOGIN_URL
+    return url if not is_default or is_answered(url) else None
+
+
+def is_answered(path: str) -> bool:
+    """Return whether a view of this site answers a path."""
+    try:
+        resolve(f"/{path.removeprefix(get_script_prefix()).removeprefix('/')}")
+    except Resolver404:
+        return False
+    return True
+
+
+@lru_cache(maxsize=64)
+def _target(resolver: URLResolver, page: Page) -> Callable[..., Any] | str | None:
+    """Return what ``reverse`` needs: the view, or its name in a namespace."""
+    return next(_targets(resolver, page, ()), None)
+
+
+def _targets(
+    resolver: URLResolver, page: Page, namespaces: tuple[str, ...]
+) -> Iterator[Callable[..., Any] | str]:
+    for pattern in resolver.url_patterns:
+        if isinstance(pattern, URLResolver):
+            inner = (
+                (*namespaces, pattern.namespace) if pattern.namespace else namespaces
+            )
+            yield from _targets(pattern, page, inner)
+        elif isinstance(pattern, URLPattern) and _shows(pattern, page):
+            # A view in a namespace is known to reverse by its name alone.
+            named = ":".join((*namespaces, pattern.name or ""))
+            yield named if namespaces else pattern.callback
+
+
+def _shows(pattern: URLPattern, page: Page) -> bool:
+    view = getattr(pattern.callback, "view_class", None)
+    return getattr(view, "flow_page", None) == page
