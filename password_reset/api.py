@@ -8,6 +8,7 @@ import json
 import logging
 from collections.abc import Callable
 from dataclasses import asdict
+from datetime import datetime
 from http import HTTPStatus
 from typing import Any
 
@@ -16,6 +17,7 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.http import HttpRequest, HttpResponseBase, JsonResponse
 from django.http.request import UnreadablePostError
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.debug import sensitive_variables
@@ -173,7 +175,9 @@ class VerifyEndpoint(Endpoint):
             if error.reason == "invalid":
                 ratelimit.count_attempt(address)
             raise
-        return JsonResponse({"valid": True, "expires_at": token.expires_at})
+        return JsonResponse(
+            {"valid": True, "expires_at": _with_offset(token.expires_at)}
+        )
 
 
 class ResetEndpoint(Endpoint):
@@ -266,6 +270,11 @@ def _token_detail(reason: str) -> str:
         "expired": _("This link has expired."),
         "used": _("This link no longer works."),
     }[reason]
+
+
+def _with_offset(moment: datetime) -> datetime:
+    """Return a moment as RFC 3339 wants it, also where the host has USE_TZ off."""
+    return timezone.make_aware(moment) if timezone.is_naive(moment) else moment
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

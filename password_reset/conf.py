@@ -10,12 +10,16 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from django.conf import settings
+from django.conf import settings as django_settings
+from django.core import mail
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 
 if TYPE_CHECKING:
     from django.contrib.auth.base_user import AbstractBaseUser
+
+#: Their stubs know neither ``is_overridden`` nor what other versions have.
+settings: Any = django_settings
 
 PREFIX = "PASSWORD_RESET_"
 DEVELOPMENT_URL = "http://127.0.0.1:8000"
@@ -154,8 +158,12 @@ class Settings:
 
     @property
     def task_backend(self) -> str | None:
-        """Alias in ``TASKS`` that wakes a worker; ``None`` leaves the work to cron."""
-        alias = self._get("TASK_BACKEND", "default")
+        """Alias in ``TASKS`` that wakes a worker; ``None`` where none is woken by it:
+        cron, a loop or the embedded worker does the work.
+        """
+        alias = self._get(
+            "TASK_BACKEND", None if self.has_embedded_worker() else "default"
+        )
         if alias is not None and (not isinstance(alias, str) or not alias):
             raise self._wrong("TASK_BACKEND", "an alias of TASKS, or None")
         return alias
@@ -176,6 +184,14 @@ class Settings:
         if isinstance(entries, str) or not isinstance(entries, Sequence):
             raise self._wrong("REVOKERS", "a list of dotted paths or model labels")
         return tuple(entries)
+
+    def has_embedded_worker(self) -> bool:
+        """Whether a thread of the web process does the work: the host chose nothing.
+
+        Tests are the exception, since Django's default back end fills their outbox.
+        """
+        chosen = map(settings.is_overridden, ("TASKS", f"{PREFIX}TASK_BACKEND"))
+        return not any(chosen) and not hasattr(mail, "outbox")
 
     def _get(self, name: str, default: Any) -> Any:
         return getattr(settings, PREFIX + name, default)

@@ -6,11 +6,11 @@ from __future__ import annotations
 
 import random
 from datetime import datetime, timedelta
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
-from django.db import models
+from django.db import models, router
 from django.db.models import Case, F, Q, Value, When
 from django.db.models.functions import Length
 from django.db.models.lookups import Exact
@@ -45,6 +45,15 @@ def pause_after(attempts: int) -> timedelta:
     """
     doubled = FIRST_PAUSE * (1 << min(attempts - 1, 16))
     return min(doubled, LONGEST_PAUSE) * random.uniform(0.8, 1.2)  # noqa: S311 (no secret)
+
+
+class PrimaryManager(models.Manager[Any]):
+    """Read where the flow writes: on a replica that lags, a row that was claimed or a
+    link that was mailed a moment ago is not there yet.
+    """
+
+    def get_queryset(self) -> models.QuerySet[Any]:
+        return super().get_queryset().using(router.db_for_write(self.model))
 
 
 Row = TypeVar("Row", bound="OutboxRow")
@@ -190,7 +199,7 @@ class PasswordResetRequest(OutboxRow):
         _("source"), max_length=8, choices=Source.choices, default=Source.WEB
     )
 
-    objects = OutboxQuerySet.as_manager()
+    objects = PrimaryManager.from_queryset(OutboxQuerySet)()
 
     class Meta:
         db_table = "password_reset_requests"
@@ -307,7 +316,7 @@ class PasswordResetToken(models.Model):
     ip_address = models.GenericIPAddressField(_("IP address"), null=True, blank=True)
     user_agent = models.CharField(_("user agent"), max_length=512, blank=True)
 
-    objects = PasswordResetTokenQuerySet.as_manager()
+    objects = PrimaryManager.from_queryset(PasswordResetTokenQuerySet)()
 
     class Meta:
         db_table = "password_reset_tokens"
@@ -389,7 +398,7 @@ class PasswordResetNotice(OutboxRow):
         _("sessions ended"), null=True, blank=True
     )
 
-    objects = OutboxQuerySet.as_manager()
+    objects = PrimaryManager.from_queryset(OutboxQuerySet)()
 
     class Meta:
         db_table = "password_reset_notices"
@@ -452,7 +461,7 @@ class UserSession(models.Model):
         _("created at"), default=timezone.now, editable=False
     )
 
-    objects = UserSessionQuerySet.as_manager()
+    objects = PrimaryManager.from_queryset(UserSessionQuerySet)()
 
     class Meta:
         db_table = "user_sessions"

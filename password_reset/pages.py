@@ -46,6 +46,11 @@ def path_of(page: Page) -> str:
     return reverse(target)
 
 
+def is_included() -> bool:
+    """Return whether the host includes the pages at all."""
+    return _target(get_resolver(get_urlconf()), Page.REQUEST) is not None
+
+
 def login_url() -> str | None:
     """Return where to log in, or ``None`` where the site has no such page.
 

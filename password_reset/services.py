@@ -19,6 +19,7 @@ from django.db import (
     DatabaseError,
     InterfaceError,
     OperationalError,
+    ProgrammingError,
     connections,
     models,
     router,
@@ -27,7 +28,7 @@ from django.db import (
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 
-from . import bells, metrics, revokers, tasks, tokens
+from . import metrics, revokers, tasks, tokens
 from .conf import conf
 from .logging import redact
 from .models import (
@@ -63,7 +64,7 @@ logger = logging.getLogger("password_reset")
 
 #: Something that the flow needs is down: the doors answer 503 and ask to come back in
 #: so many seconds.
-DATABASE_DOWN = (OperationalError, InterfaceError)
+DATABASE_DOWN = (OperationalError, InterfaceError, ProgrammingError)
 DEPENDENCY_DOWN = (*DATABASE_DOWN, CounterUnavailable, RevocationFailed)
 RETRY_AFTER = 60
 COUNTED = "_password_reset_counted"
@@ -115,7 +116,7 @@ def request_reset(
     """Accept a request: one row, then the bell. Nobody is looked up, so no account can
     be told from it.
     """
-    row = PasswordResetRequest.objects.create(
+    row: PasswordResetRequest = PasswordResetRequest.objects.create(
         email=email.strip(),
         ip_address=ip_address,
         user_agent=user_agent,
@@ -124,7 +125,7 @@ def request_reset(
     )
     # robust: a dead broker must not turn an accepted request into an error; cron finds
     # the row.
-    _after_commit(row, partial(bells.ring, tasks.deliver_request, row.pk))
+    _after_commit(row, partial(tasks.wake, tasks.deliver_request, row.pk))
     reset_requested.send_robust(sender=PasswordResetRequest, reset_request=row)
     metrics.requests_total.labels(status="accepted").inc()
     logger.info(
@@ -207,9 +208,15 @@ def note_outage(error: Exception) -> None:
     """
     if isinstance(error, DATABASE_DOWN):
         _count_once(error)
-        logger.error(
-            "The database of password reset cannot be reached: %s", type(error).__name__
-        )
+        logger.error("%s: %s", _trouble(error), type(error).__name__)
+
+
+def _trouble(error: Exception) -> str:
+    # PostgreSQL and MySQL call a missing table or column a ProgrammingError, SQLite
+    # an OperationalError.
+    if isinstance(error, ProgrammingError) or "no such" in str(error):
+        return "The tables of password reset are not there: run manage.py migrate"
+    return "The database of password reset cannot be reached"
 
 
 def _count_once(error: Exception) -> None:
@@ -320,7 +327,7 @@ def _write_notice(
 ) -> PasswordResetNotice | None:
     if not stored_email(user):
         return None
-    return PasswordResetNotice.objects.create(
+    notice: PasswordResetNotice = PasswordResetNotice.objects.create(
         user_id=user.pk,
         email=stored_email(user),
         ip_address=ip_address,
@@ -330,6 +337,7 @@ def _write_notice(
         # without their number.
         next_attempt_at=timezone.now() + FIRST_PAUSE,
     )
+    return notice
 
 
 def _finish(reset: _Reset) -> ResetResult:
@@ -350,7 +358,7 @@ def _release(notice: PasswordResetNotice | None, count: int) -> None:
         PasswordResetNotice.objects.filter(pk=notice.pk).update(
             sessions_deleted=count, next_attempt_at=None
         )
-        _after_commit(notice, partial(bells.ring, tasks.deliver_notice, notice.pk))
+        _after_commit(notice, partial(tasks.wake, tasks.deliver_notice, notice.pk))
 
 
 def _announce(reset: _Reset, count: int) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.signals import user_logged_in, user_logged_out
-from django.db import transaction
+from django.db import router, transaction
 
 from .models import UserSession
 from .revokers import keeps_sessions
@@ -31,7 +31,7 @@ def remember(sender: Any, request: Any, user: AbstractBaseUser, **kwargs: Any) -
             session.session_key is None
         ):  # somebody else's log-in in this browser was flushed a moment ago
             session.save()
-        with transaction.atomic():
+        with transaction.atomic(using=router.db_for_write(UserSession)):
             _keep(session.session_key, user)
     except Exception:
         logger.exception("A log-in could not be recorded")
@@ -50,7 +50,7 @@ def forget(sender: Any, request: Any, **kwargs: Any) -> None:
     if not key:
         return
     try:
-        with transaction.atomic():
+        with transaction.atomic(using=router.db_for_write(UserSession)):
             UserSession.objects.filter(session_key=key).delete()
     except Exception:
         logger.exception("A log-out could not be recorded")

@@ -19,6 +19,7 @@ from django.views.decorators.debug import sensitive_variables
 from . import mailer, metrics, tokens, transport
 from .bells import bell, is_immediate, ring
 from .conf import conf
+from .embedded import EmbeddedWorker
 from .logging import redact
 from .models import (
     OutboxQuerySet,
@@ -61,6 +62,25 @@ def find_users(email: str) -> Iterable[AbstractBaseUser]:
     """
     users: Iterable[AbstractBaseUser] = PasswordResetForm().get_users(email)
     return users
+
+
+def wake(task: Task[[int], None], pk: int) -> None:
+    """Have a row worked on that is committed, by whichever worker the host has."""
+    if conf.has_embedded_worker():
+        _embedded.wake()
+    else:
+        ring(task, pk)
+
+
+def work_off_all() -> None:
+    """Work until nothing is due, or until no mail can leave."""
+    if conf.enabled:
+        settle_exhausted()
+        while work_off(BURST) >= BURST:
+            pass
+
+
+_embedded = EmbeddedWorker(work_off_all)
 
 
 def process_request(pk: int) -> bool:

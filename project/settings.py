@@ -93,16 +93,10 @@ DATABASES = {"default": database(values, BASE_DIR)}
 CACHES = {"default": cache(values)}
 RATELIMIT_USE_CACHE = "default"
 # The queue lives in the database, so with PostgreSQL a worker (`manage.py db_worker`)
-# sends the mails; a development SQLite has no worker, and there the request sends its
-# own.
-QUEUED = DATABASES["default"]["ENGINE"] == POSTGRESQL
-_TASKS = "django.tasks" if django.VERSION >= (6, 0) else "django_tasks"
-_IMMEDIATE = f"{_TASKS}.backends.immediate.ImmediateBackend"
-TASKS = {
-    "default": {
-        "BACKEND": "django_tasks_db.DatabaseBackend" if QUEUED else _IMMEDIATE,
-    }
-}
+# sends the mails; a development SQLite has no worker, and there the app's embedded
+# worker does, as in any host without TASKS.
+if DATABASES["default"]["ENGINE"] == POSTGRESQL:
+    TASKS = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend"}}
 EMAIL_PROVIDER = values["EMAIL_PROVIDER"]
 globals().update(mail(values))
 DEFAULT_FROM_EMAIL = SERVER_EMAIL = formataddr(

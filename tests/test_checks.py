@@ -1,10 +1,13 @@
 """Every system check speaks up when it should, and only then."""
 
 import importlib.metadata
+import subprocess
+import sys
 from datetime import timedelta
 
 import django
 import pytest
+from django.core.cache.backends.base import BaseCache
 from django.core.checks import run_checks
 from django.db import connection
 from django.urls import clear_url_caches, include, path
@@ -12,12 +15,14 @@ from django.utils import timezone
 
 from password_reset import urls as our_urls
 from password_reset.models import PasswordResetRequest
+from tests.processes import ROOT
 
 # Django 6.1 asks the database about generated columns whenever it checks models.
 pytestmark = pytest.mark.django_db
 
 CONSOLE = "django.core.mail.backends.console.EmailBackend"
 SMTP = "django.core.mail.backends.smtp.EmailBackend"
+TEMPLATES = "django.template.backends"
 LOCAL = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
 TASKS = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend"}}
 
@@ -28,17 +33,33 @@ def queues(*names):
     }
 
 
-def mail_by(backend, timeout):
+def mail_by(backend, timeout, host="smtp.example.com"):
     """Return the settings of a mail back end: MAILERS from Django 6.1 on, which then
     refuses the older names.
     """
     if django.VERSION >= (6, 1):
-        return {
-            "MAILERS": {
-                "default": {"BACKEND": backend, "OPTIONS": {"timeout": timeout}}
-            }
-        }
-    return {"EMAIL_BACKEND": backend, "EMAIL_TIMEOUT": timeout}
+        options = {"timeout": timeout} | ({"host": host} if host else {})
+        return {"MAILERS": {"default": {"BACKEND": backend, "OPTIONS": options}}}
+    named = {"EMAIL_HOST": host} if host else {}
+    return {"EMAIL_BACKEND": backend, "EMAIL_TIMEOUT": timeout, **named}
+
+
+class NeedsAClient(BaseCache):
+    """A cache that finds out late that its client is missing, as Django's Redis."""
+
+    def __init__(self, location, params):
+        super().__init__(params)
+
+    @property
+    def _cache(self):
+        raise ModuleNotFoundError("No module named 'redis'")
+
+
+class UsersElsewhere:
+    """A router that keeps the users in a database of their own."""
+
+    def db_for_write(self, model, **hints):
+        return "people" if model._meta.label == "project.User" else None
 
 
 #: What each check complains about: its id, and the settings of a careless production.
@@ -56,6 +77,10 @@ CARELESS = [
     ("E002", {"PASSWORD_RESET_REVOKERS": "knox.AuthToken"}),
     ("E003", {"PASSWORD_RESET_TASK_BACKEND": "nobody"}),
     ("E006", {"ROOT_URLCONF": "django.contrib.auth.urls"}),
+    ("E007", {"TEMPLATES": [{"BACKEND": f"{TEMPLATES}.dummy.TemplateStrings"}]}),
+    ("E008", {"DATABASE_ROUTERS": [f"{__name__}.UsersElsewhere"]}),
+    ("E009", {"CACHES": {"default": {"BACKEND": f"{__name__}.NeedsAClient"}}}),
+    ("E009", {"RATELIMIT_USE_CACHE": "nobody"}),
     ("I001", {"TASKS": queues("low", "mail")}),
     ("W001", {"PASSWORD_RESET_TASK_BACKEND": "immediate"}),
     ("W002", {"PASSWORD_RESET_BASE_URL": "http://www.example.com"}),
@@ -71,6 +96,10 @@ CARELESS = [
     ("W011", {"ANYMAIL": {"DEBUG_API_REQUESTS": True}}),
     ("W013", {"ROOT_URLCONF": "django.contrib.auth.urls"}),
     ("W014", {"PASSWORD_RESET_TIMEOUT": 600}),
+    ("W015", {"PASSWORD_RESET_TOKEN_LIFETIM": timedelta(hours=2)}),
+    ("W016", {"DEFAULT_FROM_EMAIL": "webmaster@localhost"}),
+    ("W017", {"MAILERS": {}}),
+    ("W018", {"LOGIN_URL": "/accounts/login/"}),
 ]
 
 
@@ -132,6 +161,21 @@ def test_every_finding_has_a_sentence_and_a_way_out(production):
 def test_a_wrong_value_is_reported_by_its_setting(production):
     production.PASSWORD_RESET_CONFIRM_RATE_PER_IP = "often"
     assert any("PASSWORD_RESET_CONFIRM_RATE_PER_IP" in one.msg for one in run_checks())
+
+
+def test_a_host_with_no_mail_server_hears_where_mail_goes():
+    code = "import django; django.setup(); from password_reset.checks import mail; "
+    code += "print([one.id for one in mail.check_mail_server(None)])"
+    host = {"DJANGO_SETTINGS_MODULE": "tests.hosts.settings", "HOST": "plain"}
+    command = [sys.executable, "-c", code]
+    told = subprocess.check_output(command, cwd=ROOT, env=host, text=True)
+    assert told.strip() == "['password_reset.I002']"
+
+
+def test_a_misspelt_setting_hears_its_name(production):
+    production.PASSWORD_RESET_BASEURL = "https://www.example.com"
+    (found,) = [one for one in run_checks() if one.id == "password_reset.W015"]
+    assert found.hint == "Did you mean PASSWORD_RESET_BASE_URL?"
 
 
 @pytest.mark.sqlite

@@ -16,7 +16,7 @@ from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from password_reset import bells, tasks, transport
+from password_reset import tasks, transport
 from password_reset.conf import conf
 from password_reset.models import (
     OutboxQuerySet,
@@ -173,4 +173,4 @@ def _ring(bell: Task[[int], None], keys: list[int]) -> None:
         for key in keys:
             if line.down:
                 return
-            bells.ring(bell, key)
+            tasks.wake(bell, key)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from django.conf import settings
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
@@ -92,6 +93,7 @@ def at(moment: Any) -> str:
     """Return a moment as staff says it on the telephone: the time alone where it is of
     today.
     """
-    local = timezone.localtime(moment)
-    today = local.date() == timezone.localdate()
+    local = timezone.localtime(moment) if timezone.is_aware(moment) else moment
+    now = timezone.localtime() if settings.USE_TZ else timezone.now()
+    today = local.date() == now.date()
     return formats.date_format(local, "TIME_FORMAT" if today else "DATETIME_FORMAT")

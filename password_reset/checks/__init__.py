@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from django.core.checks import Tags, register
 
-from . import accounts, limits, sending, site
+from . import accounts, limits, mail, sending, site, surroundings
 
 #: Looked at by ``manage.py check``, and with every command that runs checks.
 ALWAYS = (
@@ -17,11 +17,19 @@ ALWAYS = (
     sending.check_task_backend,
     sending.check_task_queue,
     sending.check_immediate,
-    sending.check_mail_timeout,
-    sending.check_mail_in_logs,
+    sending.check_names,
+    mail.check_mailers,
+    mail.check_mail_server,
+    mail.check_sender,
+    mail.check_mail_timeout,
+    mail.check_mail_in_logs,
     limits.check_limits_are_on,
     limits.check_cache,
+    limits.check_cache_client,
     limits.check_proxies,
+    surroundings.check_templates,
+    surroundings.check_databases,
+    surroundings.check_login_page,
     site.check_allowed_hosts,
     site.check_cookies,
     site.check_session_engine,

@@ -7,7 +7,9 @@ from __future__ import annotations
 from typing import Any
 
 from django.conf import settings
-from django.core.checks import CheckMessage, Warning
+from django.core.cache import InvalidCacheBackendError, caches
+from django.core.checks import CheckMessage, Error, Warning
+from django.core.exceptions import ImproperlyConfigured
 
 #: Neither shared by all processes nor atomic, each in its own way.
 WEAK_CACHES = {
@@ -54,6 +56,24 @@ def check_cache(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
             id="password_reset.W004",
         )
     ]
+
+
+def check_cache_client(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """E009: the cache of the counters cannot be made, so every request would be 503."""
+    alias = getattr(settings, "RATELIMIT_USE_CACHE", "default")
+    try:
+        # Django's Redis cache asks for its client's package only when it is used.
+        getattr(caches[alias], "_cache", None)
+    except (ImportError, InvalidCacheBackendError, ImproperlyConfigured) as error:
+        return [
+            Error(
+                f"The limits count in CACHES[{alias!r}], which cannot be used: {error}",
+                hint="Install the package that this cache back end needs, or name the "
+                "alias of another cache in RATELIMIT_USE_CACHE.",
+                id="password_reset.E009",
+            )
+        ]
+    return []
 
 
 def check_proxies(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:

@@ -1,28 +1,30 @@
-"""Whether a mail is sent, from where, and what its link begins with."""
+"""Whether somebody sends the mails, and what their links begin with."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import timedelta
+from difflib import get_close_matches
 from typing import Any
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Info, Warning
 from django.core.exceptions import ImproperlyConfigured
-from django.db import DatabaseError
-from django.urls import NoReverseMatch, resolve, reverse
+from django.db import DatabaseError, router
+from django.urls import NoReverseMatch
 from django.utils import timezone
 
 from password_reset import bells, services
-from password_reset.conf import Settings, conf
+from password_reset.conf import PREFIX, Settings, conf
+from password_reset.models import PasswordResetRequest
+from password_reset.pages import Page, path_of
 
 #: A worker that lives takes a due row within seconds.
 NO_WORKER_AFTER = timedelta(minutes=5)
-OUR_PAGE = ("password_reset.views", "PasswordResetConfirmView")
-#: Back ends that write whole mails, links included, where logs are kept.
-WRITING_BACKENDS = (
-    "django.core.mail.backends.console.",
-    "django.core.mail.backends.filebased.",
-)
+#: The settings of this app, by the names of their properties.
+NAMES = [name for name, value in vars(Settings).items() if isinstance(value, property)]
+#: Of Django's own flow; a check of its own says that it is set in vain.
+DJANGOS_OWN = "PASSWORD_RESET_TIMEOUT"
 
 
 def check_base_url(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
@@ -56,11 +58,15 @@ def check_base_url_is_secure(app_configs: Any, **kwargs: Any) -> list[CheckMessa
 
 def check_settings(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     """E002: a setting of this app has the wrong type or shape."""
-    names = [
-        name for name, value in vars(Settings).items() if isinstance(value, property)
-    ]
-    problems = {problem: None for name in names if (problem := _problem(name))}
+    problems = {problem: None for name in NAMES if (problem := _problem(name))}
     return [Error(problem, id="password_reset.E002") for problem in problems]
+
+
+def check_names(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """W015: a setting that looks like one of this app, but is none."""
+    known = {PREFIX + name.upper() for name in NAMES}
+    found = {name for name in dir(settings) if name.startswith(PREFIX)}
+    return [_unknown(name, known) for name in sorted(found - known - {DJANGOS_OWN})]
 
 
 def check_link(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
@@ -68,22 +74,18 @@ def check_link(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     if getattr(settings, "PASSWORD_RESET_LINK_TEMPLATE", None):
         return []
     try:
-        match = resolve(reverse("password_reset_confirm"))
+        path_of(Page.CONFIRM)
     except NoReverseMatch:
-        match = None
-    classes = getattr(getattr(match, "func", None), "view_class", object).__mro__
-    if any((base.__module__, base.__name__) == OUR_PAGE for base in classes):
-        return []
-    return [
-        Error(
-            "No page of this app answers under the name password_reset_confirm, so "
-            "links in mails lead nowhere.",
-            hint="Include 'password_reset.urls' after any other include that has views "
-            "of the same names, or set "
-            "PASSWORD_RESET_LINK_TEMPLATE.",
-            id="password_reset.E006",
-        )
-    ]
+        return [
+            Error(
+                "No page of this app opens the links in emails: its URLs are not "
+                "included.",
+                hint="Add path('', include('password_reset.urls')) to your URLs, or "
+                "set PASSWORD_RESET_LINK_TEMPLATE.",
+                id="password_reset.E006",
+            )
+        ]
+    return []
 
 
 def check_task_backend(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
@@ -140,7 +142,7 @@ def check_backlog(
     app_configs: Any, databases: Any = None, **kwargs: Any
 ) -> list[CheckMessage]:
     """W003: requests wait and nobody works on them."""
-    if not databases or "default" not in databases:
+    if router.db_for_write(PasswordResetRequest) not in (databases or ()):
         return []
     try:
         waiting = services.backlog()
@@ -160,51 +162,13 @@ def check_backlog(
     ]
 
 
-def check_mail_timeout(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    """W010: a mail server that is silent hangs a worker for ever."""
-    if settings.DEBUG or not any(
-        "smtp" in path and timeout is None for path, timeout in _mail_backends()
-    ):
-        return []
-    return [
-        Warning(
-            "Mail is sent by SMTP without a time-out.",
-            hint="Set EMAIL_TIMEOUT = 10, or 'timeout' in the OPTIONS of MAILERS.",
-            id="password_reset.W010",
-        )
-    ]
-
-
-def check_mail_in_logs(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    """W011: whole mails, and so working links, are written to a log."""
-    written = any(path.startswith(WRITING_BACKENDS) for path, _ in _mail_backends())
-    debugged = getattr(settings, "ANYMAIL", {}).get("DEBUG_API_REQUESTS", False)
-    if settings.DEBUG or not (written or debugged):
-        return []
-    return [
-        Warning(
-            "Mails are written to the console, a file or a debug log, and with them "
-            "links that work.",
-            hint="Use a mail back end that sends, and leave "
-            "ANYMAIL['DEBUG_API_REQUESTS'] off.",
-            id="password_reset.W011",
-        )
-    ]
-
-
-def _mail_backends() -> list[tuple[str, object]]:
-    """Return the path and the time-out of each mail back end: MAILERS from Django 6.1
-    on, EMAIL_BACKEND before.
-    """
-    if mailers := getattr(settings, "MAILERS", None):
-        return [
-            (
-                one.get("BACKEND", "django.core.mail.backends.smtp."),
-                one.get("OPTIONS", {}).get("timeout"),
-            )
-            for one in mailers.values()
-        ]
-    return [(settings.EMAIL_BACKEND, settings.EMAIL_TIMEOUT)]
+def _unknown(name: str, known: Iterable[str]) -> CheckMessage:
+    nearest = get_close_matches(name, known, n=1)
+    return Warning(
+        f"{name} is no setting of this app, and nothing reads it.",
+        hint=f"Did you mean {nearest[0]}?" if nearest else "See docs/settings.md.",
+        id="password_reset.W015",
+    )
 
 
 def _alias() -> str | None:

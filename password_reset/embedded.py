@@ -1,0 +1,92 @@
+"""The embedded worker: a thread of the web process, where the host configured no task
+back end.
+
+Without it Django's default back end would send the mail inside the request, whose time
+would then tell who has an account.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from threading import Event, Lock, Thread, get_native_id
+
+from django.db import connections
+
+logger = logging.getLogger("password_reset")
+
+#: Seconds between a wake-up and the work, at random: what a visitor measures right
+#: after a request says nothing about the account that was asked for.
+DELAY = (0.1, 0.9)
+#: Seconds between two looks without a wake-up: what was put off comes due by time.
+POLL = 15.0
+#: Seconds before another look when the last one failed, as while the database is away.
+PAUSE = 5.0
+#: How much the thread yields to those that answer visitors (Linux: nice, per thread).
+NICENESS = 10
+
+
+class EmbeddedWorker:
+    """One daemon thread for each web process, started by the first wake-up.
+
+    It ends with its process; the rows stay due.
+    """
+
+    def __init__(self, work: Callable[[], object]) -> None:
+        self._work = work
+        self._lock = Lock()
+        self._awake = Event()
+        self._thread: Thread | None = None
+        self._pid = 0
+        self._stopped = False
+
+    def wake(self) -> None:
+        """Have the thread look for work soon; start it where it is not running."""
+        with self._lock:
+            # A server may have forked since: threads do not survive that.
+            if self._thread is None or self._pid != os.getpid():
+                self._start()
+        self._awake.set()
+
+    def stop(self) -> None:
+        """End the thread once the work in hand is done; a wake-up starts another."""
+        with self._lock:
+            thread, self._thread = self._thread, None
+        if thread is not None:
+            self._stopped = True
+            self._awake.set()
+            thread.join()
+
+    def _start(self) -> None:
+        self._pid, self._awake, self._stopped = os.getpid(), Event(), False
+        self._thread = Thread(target=self._run, name="password-reset", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        _yield_to_visitors()
+        while not self._stopped:
+            if self._awake.wait(POLL):
+                self._awake.clear()
+                time.sleep(random.uniform(*DELAY))  # noqa: S311 (no secret)
+            self._try()
+
+    def _try(self) -> None:
+        try:
+            self._work()
+        except Exception as error:
+            name = type(error).__name__
+            logger.warning("The worker of password reset could not work: %s", name)
+            time.sleep(PAUSE)
+        finally:
+            connections.close_all()
+
+
+def _yield_to_visitors() -> None:
+    if sys.platform == "linux":
+        with suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, get_native_id(), NICENESS)
