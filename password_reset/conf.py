@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from django.conf import settings as django_settings
 from django.core import mail
 from django.core.exceptions import ImproperlyConfigured
+from django.utils.functional import Promise
 from django.utils.module_loading import import_string
 
 if TYPE_CHECKING:
@@ -127,6 +128,20 @@ class Settings:
             raise self._wrong(
                 "TRUSTED_PROXIES", f"a list of networks ({error})"
             ) from error
+
+    @property
+    def change_password_url(self) -> str | None:
+        """URL, path or URL name of the host's page to change a password, as
+        ``LOGIN_URL`` is one.
+        """
+        target = self._get("CHANGE_PASSWORD_URL", None)
+        if target is None:
+            return None
+        if not isinstance(target, str | Promise) or not str(target):
+            raise self._wrong(
+                "CHANGE_PASSWORD_URL", "a URL, a path or the name of a URL pattern"
+            )
+        return str(target)
 
     @property
     def app_name(self) -> str:

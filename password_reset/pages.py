@@ -25,6 +25,8 @@ from django.urls import (
     reverse,
 )
 
+from .conf import conf
+
 
 class Page(StrEnum):
     """The pages that others lead to; a view says which one it is as ``flow_page``."""
@@ -63,6 +65,15 @@ def login_url() -> str | None:
         return None
     is_default = settings.LOGIN_URL == global_settings.LOGIN_URL
     return url if not is_default or is_answered(url) else None
+
+
+def change_password_url() -> str:
+    """Return where to change a password: the host's page, or ours for a forgotten one.
+
+    Raises ``NoReverseMatch`` where neither is there.
+    """
+    target = conf.change_password_url
+    return resolve_url(target) if target else path_of(Page.REQUEST)
 
 
 def is_answered(path: str) -> bool:

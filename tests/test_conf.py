@@ -20,6 +20,7 @@ DEFAULTS = {
     "request_retention": timedelta(days=30),
     "task_backend": "default",
     "revokers": (),
+    "change_password_url": None,
 }
 
 

@@ -34,6 +34,7 @@ ALWAYS = (
     site.check_cookies,
     site.check_session_engine,
     site.check_other_flows,
+    site.check_change_password_url,
     site.check_clashing_package,
     accounts.check_user_model,
     accounts.check_timeout_setting,

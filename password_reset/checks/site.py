@@ -8,7 +8,11 @@ from typing import Any
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning
-from django.urls import URLPattern, URLResolver, get_resolver
+from django.core.exceptions import ImproperlyConfigured
+from django.urls import NoReverseMatch, URLPattern, URLResolver, get_resolver
+
+from password_reset.conf import conf
+from password_reset.pages import change_password_url
 
 #: Modules with reset views of their own: each leaks by time or status, and none of them
 #: knows our limits.
@@ -91,6 +95,24 @@ def check_other_flows(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
             id="password_reset.W013",
         )
     ]
+
+
+def check_change_password_url(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """E002: password managers are led to a page that is not there."""
+    try:
+        if conf.change_password_url:
+            change_password_url()
+    except ImproperlyConfigured:
+        return []  # check_settings says so
+    except NoReverseMatch as error:
+        return [
+            Error(
+                f"PASSWORD_RESET_CHANGE_PASSWORD_URL names no page: {error}",
+                hint="Give it a URL, a path or the name of a URL pattern.",
+                id="password_reset.E002",
+            )
+        ]
+    return []
 
 
 def check_clashing_package(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
