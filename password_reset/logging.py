@@ -10,12 +10,16 @@ from typing import Any
 
 #: Any run of 64 hexadecimal digits is treated as a secret; upper case too, since mail
 #: apps and proxies rewrite links.
-SECRET = re.compile(r"([0-9a-fA-F]{8})[0-9a-fA-F]{56,}")
+#: In a path also what django.contrib.auth and its like mail: a moment in base 36 and a
+#: digest of 32 digits.
+SECRET = re.compile(
+    r"([0-9a-fA-F]{8})[0-9a-fA-F]{56,}|(?<=[/-])([0-9a-z]{6})-[0-9a-f]{32}(?![\w.])"
+)
 
 
 def redact(text: str) -> str:
-    """Return a text in which each token is cut to its first eight digits."""
-    return SECRET.sub(r"\1...", text)
+    """Return a text in which each token is cut to its first digits."""
+    return SECRET.sub(r"\1\2...", text)
 
 
 class RedactResetTokens(logging.Filter):
@@ -63,6 +67,7 @@ def scrub(request: Any) -> None:
     """
     clean = _without_secrets(request)
     request.META.update(clean.META)
+    request.path, request.path_info = clean.path, clean.path_info
     request.GET = clean.GET
 
 
@@ -87,6 +92,7 @@ def _without_secrets(request: Any) -> Any:
         key: redact(value) if isinstance(value, str) else value
         for key, value in request.META.items()
     }
+    clone.path, clone.path_info = redact(request.path), redact(request.path_info)
     clone.GET = _redacted_values(request.GET)
     clone._post = _redacted_values(getattr(request, "_post", {}))
     clone.__dict__.pop("_body", None)

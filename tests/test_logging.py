@@ -15,6 +15,11 @@ from password_reset.logging import RedactResetTokens, redact
 RAW = "0123456789abcdef" * 4
 
 
+def admins(address):
+    """Return the setting ADMINS, which takes plain addresses from Django 6.0 on."""
+    return [address] if django.VERSION >= (6, 0) else [("Admin", address)]
+
+
 @pytest.fixture
 def log():
     """A child logger whose parent's handler has the filter, and the lines that come
@@ -42,6 +47,27 @@ def test_a_text_keeps_at_most_the_first_digits(text):
     "text", ["", "hello", "0" * 63, "d41d8cd98f00b204e9800998ecf8427e", "a" * 40]
 )
 def test_other_texts_stay_as_they_are(text):
+    assert redact(text) == text
+
+
+@pytest.mark.parametrize(
+    "path", ["/reset/MQ/{}/", "/key/1-{}/", "https://a.example/reset/MQ/{}/?next=/"]
+)
+def test_a_path_loses_a_token_of_django_s_own_flow(path):
+    token = "dikhrf-" + "0123456789abcdef" * 2
+    assert redact(path.format(token)) == path.format("dikhrf...")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "/static/styles-d41d8cd98f00b204e9800998ecf8427e.css",
+        "/static/js/vendor-d41d8cd98f00b204e9800998ecf8427e.js",
+        "/avatars/d41d8cd98f00b204e9800998ecf8427e/",
+        "thread-d41d8cd98f00b204e9800998ecf8427e",
+    ],
+)
+def test_a_digest_in_a_path_is_no_token(text):
     assert redact(text) == text
 
 
@@ -95,12 +121,25 @@ def test_a_message_that_does_not_fit_its_arguments_is_no_way_out(log, capsys):
     assert RAW not in stream.getvalue() + capsys.readouterr().err
 
 
-def test_an_error_mail_to_the_admins_has_no_token(settings, mailoutbox):
-    settings.ADMINS = (
-        ["admin@example.com"]
-        if django.VERSION >= (6, 0)
-        else [("Admin", "admin@example.com")]
+def test_an_error_mail_has_no_token_of_django_s_own_flow_in_its_path(
+    settings, mailoutbox
+):
+    settings.ADMINS = admins("admin@example.com")
+    path = f"/reset/MQ/dikhrf-{RAW[:32]}/"
+    request = RequestFactory().get(path)
+    handler = AdminEmailHandler(
+        include_html=True, reporter_class="django.views.debug.ExceptionReporter"
     )
+    handler.addFilter(RedactResetTokens())
+    handler.handle(logging.makeLogRecord({"msg": "failed", "request": request}))
+    message = mailoutbox[0]
+    assert "/reset/MQ/dikhrf.../" in message.body
+    assert RAW[:32] not in message.subject + message.body + str(message.alternatives)
+    assert request.path == path
+
+
+def test_an_error_mail_to_the_admins_has_no_token(settings, mailoutbox):
+    settings.ADMINS = admins("admin@example.com")
     request = RequestFactory().post(
         f"/reset-password?token={RAW}",
         {"token": RAW},

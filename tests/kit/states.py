@@ -82,6 +82,11 @@ def link_unknown(stage: Stage) -> None:
     stage.goto(f"{RESET}?token={UNKNOWN}")
 
 
+def link_legacy(stage: Stage) -> None:
+    stage.host.ROOT_URLCONF = "tests.kit.legacy_site"
+    stage.goto(f"/accounts/reset/MQ/dikhrf-{UNKNOWN[:32]}/")
+
+
 def rate_limited(stage: Stage) -> None:
     stage.host.PASSWORD_RESET_REQUEST_RATE_PER_EMAIL = "1/h"
     stage.window.ask(stage.user.email)
@@ -112,6 +117,7 @@ STATES: dict[Callable[[Stage], None], int] = {
     link_expired: 410,
     link_used: 410,
     link_unknown: 404,
+    link_legacy: 410,
     rate_limited: 429,
     unavailable: 503,
     cookies_refused: 403,

@@ -165,6 +165,11 @@ class TestFromAnotherSite:
             mail.outbox[-1].body
         )
 
+    def test_a_token_in_the_path_leaves_it_too(self, window, site, strict, user):
+        states.link_legacy(Stage(window, user, strict))
+        assert window.page.url == f"{site.url}/forgot-password"
+        assert window.page.reload().status == 200
+
     def test_the_token_is_in_no_referer(self, window, site, mailbox, user):
         raw = token_in(mail.outbox[-1].body)
         open_mail(window, mailbox)

@@ -1,0 +1,21 @@
+"""The links that ``django.contrib.auth`` has mailed: include it where
+``django.contrib.auth.urls`` was.
+
+None has the name ``password_reset_confirm``: whoever still reverses it with arguments
+builds a link that works nowhere, and had better hear so.
+"""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from .legacy import LegacyLinkView
+
+urlpatterns = [
+    # The old form had the token "set-password".
+    path(
+        "reset/<uidb64>/<token>/",
+        LegacyLinkView.as_view(),
+        name="password_reset_legacy_link",
+    ),
+]
