@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from password_reset import checks, signals
+from password_reset.checks.recipes import PACKAGES
 from password_reset.conf import Settings
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -20,7 +21,13 @@ CHECK_IDS = re.findall(
     "".join(
         map(
             inspect.getsource,
-            (checks.sending, checks.limits, checks.site, checks.accounts),
+            (
+                checks.sending,
+                checks.limits,
+                checks.site,
+                checks.other_flows,
+                checks.accounts,
+            ),
         )
     ),
 )
@@ -48,3 +55,27 @@ def test_every_signal_is_documented(name):
 def test_every_link_between_the_documents_leads_somewhere(page):
     for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text()):
         assert (page.parent / target).exists(), target
+
+
+#: Where docs/migrating.md finds the include of each package.
+PREFIXES = {
+    "django.contrib.auth": "accounts/",
+    "django-allauth": "accounts/",
+    "django-allauth (headless)": "_allauth/",
+    "djoser": "auth/users/",
+    "dj-rest-auth": "dj-rest-auth/",
+    "django-rest-passwordreset": "api/password_reset/",
+    "Wagtail": "cms/",
+    "django-oscar": "",
+}
+
+
+@pytest.mark.parametrize("package", PACKAGES, ids=lambda package: package.name)
+def test_the_recipe_of_a_package_is_explained(package):
+    lines = package.lines.replace("{prefix}", PREFIXES[package.name])
+    assert unwrapped(lines) in unwrapped((DOCS / "migrating.md").read_text())
+
+
+def unwrapped(code):
+    """Return code that does not depend on where its lines break."""
+    return "".join(code.split()).replace(",)", ")")

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from django.core.checks import Tags, register
 
-from . import accounts, limits, mail, sending, site, surroundings
+from . import accounts, limits, mail, other_flows, sending, site, surroundings
 
 #: Looked at by ``manage.py check``, and with every command that runs checks.
 ALWAYS = (
@@ -33,8 +33,8 @@ ALWAYS = (
     site.check_allowed_hosts,
     site.check_cookies,
     site.check_session_engine,
-    site.check_other_flows,
     site.check_change_password_url,
+    other_flows.check_other_flows,
     site.check_clashing_package,
     accounts.check_user_model,
     accounts.check_timeout_setting,

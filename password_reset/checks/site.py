@@ -1,29 +1,18 @@
-"""What stands around the flow: hosts, cookies, sessions, and other flows beside it."""
+"""What stands around the flow: hosts, cookies, sessions, the host's own pages."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, distribution
 from typing import Any
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning
 from django.core.exceptions import ImproperlyConfigured
-from django.urls import NoReverseMatch, URLPattern, URLResolver, get_resolver
+from django.urls import NoReverseMatch
 
 from password_reset.conf import conf
 from password_reset.pages import change_password_url
 
-#: Modules with reset views of their own: each leaks by time or status, and none of them
-#: knows our limits.
-OTHER_FLOWS = {
-    "django.contrib.auth.views",
-    "allauth.account.views",
-    "allauth.headless.account.views",
-    "dj_rest_auth.views",
-    "django_rest_passwordreset.views",
-    "djoser.views",
-}
 CLASHING_DISTRIBUTION = "django-password-reset"
 
 
@@ -76,27 +65,6 @@ def check_session_engine(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     ]
 
 
-def check_other_flows(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    """W013: another reset flow stays reachable beside this one."""
-    others = sorted(
-        {
-            f"/{path} ({view})"
-            for path, view in _reset_views(get_resolver().url_patterns)
-        }
-    )
-    if not others:
-        return []
-    return [
-        Warning(
-            f"Another password reset flow is reachable: {', '.join(others)}.",
-            hint="Include only the views that you need, such as LoginView and "
-            "LogoutView; the old flow has neither "
-            "these limits nor these promises.",
-            id="password_reset.W013",
-        )
-    ]
-
-
 def check_change_password_url(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     """E002: password managers are led to a page that is not there."""
     try:
@@ -130,34 +98,3 @@ def check_clashing_package(app_configs: Any, **kwargs: Any) -> list[CheckMessage
             id="password_reset.E005",
         )
     ]
-
-
-def _reset_views(patterns: list[Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    for pattern in patterns:
-        path = prefix + str(pattern.pattern).lstrip("^")
-        if isinstance(pattern, URLResolver):
-            yield from _reset_views(pattern.url_patterns, path)
-        elif isinstance(pattern, URLPattern) and (
-            view := _reset_view(pattern.callback)
-        ):
-            yield path, view
-
-
-def _reset_view(callback: Any) -> str:
-    """Return the name of another package's reset view, or nothing."""
-    view = (
-        getattr(callback, "view_class", None)
-        or getattr(callback, "cls", None)
-        or callback
-    )
-    modules = {
-        base.__module__
-        for base in getattr(view, "__mro__", (view,))
-        if hasattr(base, "__module__")
-    }
-    actions = (getattr(callback, "actions", None) or {}).values()
-    words = "".join([getattr(view, "__name__", ""), *actions]).lower().replace("_", "")
-    resets = "passwordreset" in words or "resetpassword" in words
-    return (
-        f"{view.__module__}.{view.__name__}" if resets and modules & OTHER_FLOWS else ""
-    )
