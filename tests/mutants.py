@@ -1,11 +1,12 @@
 """Take each defence away and see its test turn red: `python -m tests.mutants [ROW
 ...]`, about ten minutes for all.
 
-The patches are in mutants.toml. They are made in a copy of the tree, and all their
-tests are seen green there first.
+Each is in mutants.toml, as what becomes of a function or of a line of a file that is
+not Python. All is done in a copy of the tree, and the tests are seen green there first.
 """
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.patches import Edit, Patch
 from tests.servers import start_servers
 
 ROOT = Path(__file__).parent.parent
@@ -34,23 +36,8 @@ NOT_COPIED = shutil.ignore_patterns(
 )
 #: A mutant that makes a test wait for ever is as good as red.
 PATIENCE = 120
+REASON = re.compile(r"^(?:\S+\.py:\d+: |E +)(.{1,160})", re.MULTILINE)
 COLUMNS = "{:<8} {:<32} {:>5}  {}"
-
-
-@dataclass(frozen=True)
-class Edit:
-    """A text that stands once in a file, and what takes its place."""
-
-    file: str
-    old: str
-    new: str
-
-    def fits(self, tree: Path) -> bool:
-        return (tree / self.file).read_text().count(self.old) == 1
-
-    def apply(self, tree: Path) -> None:
-        path = tree / self.file
-        path.write_text(path.read_text().replace(self.old, self.new))
 
 
 @dataclass(frozen=True)
@@ -60,7 +47,11 @@ class Mutant:
     row: str
     takes: str
     test: str
-    edits: tuple[Edit, ...]
+    changes: tuple[Patch | Edit, ...]
+
+    def misfits(self, tree: Path) -> list[str]:
+        """Return what of the mutant the tree has outgrown."""
+        return [said for change in self.changes if (said := change.misfit(tree))]
 
 
 def mutants() -> list[Mutant]:
@@ -73,7 +64,10 @@ def _mutant(entry: dict[str, Any]) -> Mutant:
         entry["row"],
         entry["takes"],
         entry["test"],
-        tuple(Edit(**edit) for edit in entry["edit"]),
+        (
+            *(Patch(**patch) for patch in entry.get("patch", ())),
+            *(Edit(**edit) for edit in entry.get("edit", ())),
+        ),
     )
 
 
@@ -90,15 +84,16 @@ def copied_tree() -> Iterator[Path]:
 
 @contextmanager
 def mutated(tree: Path, mutant: Mutant) -> Iterator[None]:
-    """Apply a mutant's edits, and take them back."""
-    before = {edit.file: (tree / edit.file).read_bytes() for edit in mutant.edits}
+    """Make a mutant's changes, and take them back."""
+    paths = {change.path(tree) for change in mutant.changes}
+    before = {path: path.read_bytes() for path in paths}
     try:
-        for edit in mutant.edits:
-            edit.apply(tree)
+        for change in mutant.changes:
+            change.apply(tree)
         yield
     finally:
-        for file, content in before.items():
-            (tree / file).write_bytes(content)
+        for path, content in before.items():
+            path.write_bytes(content)
 
 
 def run(tree: Path, *tests: str) -> subprocess.CompletedProcess[str]:
@@ -130,7 +125,8 @@ def verdict(tree: Path, mutant: Mutant) -> str:
     """Return ``red`` when the test notices the mutant, and otherwise what happened
     instead.
     """
-    if not all(edit.fits(tree) for edit in mutant.edits):
+    if misfits := mutant.misfits(tree):
+        print("\n".join(misfits))
         return "stale"
     try:
         with mutated(tree, mutant):
@@ -138,6 +134,9 @@ def verdict(tree: Path, mutant: Mutant) -> str:
     except subprocess.TimeoutExpired:
         return "red"
     if result.returncode == 1 and " failed" in result.stdout:
+        # For the reader: red for a reason of its own, such as a name that is gone,
+        # proves nothing.
+        print(*REASON.findall(result.stdout)[:1])
         return "red"
     print(result.stdout[-2000:], result.stderr[-1000:])
     return "GREEN" if result.returncode == 0 else "broken"
