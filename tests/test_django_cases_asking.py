@@ -65,7 +65,7 @@ class TestThePage:
         [
             ("password_reset", "/forgot-password"),
             ("password_reset_done", DONE),
-            # No user's number in it: Django's has uidb64 and token, which name the user.
+            # Django's has uidb64 in it, which names the user.
             ("password_reset_confirm", "/reset-password"),
             ("password_reset_complete", "/reset-password/done"),
         ],
