@@ -331,7 +331,11 @@ def versions() -> str:
     )
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    if config.option.collectonly:
+        return
     line = versions()
     terminalreporter.write_sep("=", f"ran against {line}")
     if note := os.environ.get("RAN_AGAINST"):

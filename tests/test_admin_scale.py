@@ -79,8 +79,13 @@ def without_indexes(cursor):
 
 @pytest.fixture(scope="module")
 def many(django_db_setup, django_db_blocker):
-    """A database with very many rows, analysed as autovacuum does; emptied afterwards."""
+    """A database with very many rows, analysed as autovacuum does; emptied afterwards.
+
+    Autovacuum itself keeps out: it would change the plans in the middle of the test.
+    """
     with django_db_blocker.unblock(), connection.cursor() as cursor:
+        for table in TABLES:
+            cursor.execute(f"ALTER TABLE {table} SET (autovacuum_enabled = false)")
         with without_indexes(cursor):
             cursor.execute(
                 "SET session_replication_role = replica"
@@ -90,6 +95,8 @@ def many(django_db_setup, django_db_blocker):
         cursor.execute(f"ANALYZE {', '.join(TABLES)}")
         yield
         cursor.execute(f"TRUNCATE {', '.join(TABLES)} CASCADE")
+        for table in TABLES:
+            cursor.execute(f"ALTER TABLE {table} RESET (autovacuum_enabled)")
 
 
 def addresses():
@@ -143,20 +150,17 @@ def queries_of(browser, address):
 @pytest.mark.django_db
 def test_no_list_asks_much_or_reads_the_table(many):
     browser = superuser()
-    slowest = (0.0, "", "", {})
+    slowest = (0.0, "", "")
     for address in addresses():
         queries = queries_of(browser, address)
         assert len(queries) <= 12, address
         for sql in queries:
             plan = plan_of(sql)
             assert rows_read(plan["Plan"]) <= READ, (address, sql, plan)
-            slowest = max(
-                slowest,
-                (plan["Execution Time"], address, sql, plan["Plan"]),
-                key=lambda one: one[0],
-            )
+            slowest = max(slowest, (plan["Execution Time"], address, sql))
+    # For the documentation only. A busy machine makes any query the slowest, also one
+    # of three rows that needs no index: rows are what this test judges by.
     print(
         f"{ROWS} rows; the slowest query took {slowest[0]:.1f} ms: {slowest[1]} "
         f"{slowest[2]}"
     )
-    assert any("Index" in node["Node Type"] for node in nodes(slowest[3])), slowest
