@@ -50,7 +50,7 @@ setup: $(DEV) ## create .venv with everything for development
 run: $(DEMO) ## install, migrate, make the demo account and serve on PORT (8000)
 	@$(BIN)/python manage.py migrate --verbosity 0
 	@$(BIN)/python manage.py demo_account
-	@echo "Serving on http://127.0.0.1:$(PORT)/ (mail is printed here unless EMAIL_PROVIDER says otherwise)"
+	@echo "Serving on http://127.0.0.1:$(PORT)/ (emails are printed here and shown at /mails, unless EMAIL_PROVIDER is set)"
 	@API_URL=$${API_URL:-http://127.0.0.1:$(PORT)} $(BIN)/python manage.py runserver --noreload 127.0.0.1:$(PORT)
 
 test: export RAN_AGAINST = .venv/ran-against

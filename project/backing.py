@@ -112,7 +112,7 @@ def mail(values: Values) -> dict[str, Any]:
 
 
 _BACKENDS = {
-    "console": "django.core.mail.backends.console.EmailBackend",
+    "console": "project.console_mail.EmailBackend",
     "smtp": "django.core.mail.backends.smtp.EmailBackend",
     "ses": "anymail.backends.amazon_ses.EmailBackend",
     "sendgrid": "anymail.backends.sendgrid.EmailBackend",

@@ -1,78 +1,48 @@
-"""A development page that shows every mail in every language, as it would be sent."""
+"""A development page that shows the emails that were sent, newest first."""
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
-from django.core.mail import EmailMultiAlternatives
 from django.http import Http404, HttpRequest, HttpResponse
-from django.utils import timezone
+from django.utils.decorators import method_decorator
+from django.views.decorators.cache import never_cache
 from django.views.generic import TemplateView
 
-from password_reset import mailer
-from password_reset.conf import conf
-from password_reset.models import PasswordResetNotice, PasswordResetRequest
+from . import sent_mails
 
-from .models import User
-
-KINDS = ("reset", "changed")
-BROWSER = (
-    "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:145.0) Gecko/20100101 Firefox/145.0"
-)
+#: An email brings its styles inline, and may load nothing.
+MAIL_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 
-def sample(kind: str, language: str) -> EmailMultiAlternatives:
-    """Write a mail of one kind to nobody; no row is made, and the link in it opens
-    nothing.
-    """
-    user = User(email="ada@example.com", first_name="Ada", language=language)
-    caller: dict[str, Any] = {
-        "ip_address": "192.0.2.7",
-        "user_agent": BROWSER,
-        "language": language,
-    }
-    if kind == "reset":
-        request = PasswordResetRequest(email=user.email, **caller)
-        return mailer.reset_message(
-            request, user, "0" * 64, timezone.now() + conf.token_lifetime
-        )
-    notice = PasswordResetNotice(
-        user=user, email=user.email, sessions_deleted=2, **caller
-    )
-    notice.created_at = timezone.now() - timedelta(minutes=1)
-    return mailer.changed_message(notice)
-
-
+@method_decorator(never_cache, name="dispatch")
 class MailboxView(TemplateView):
-    """List the mails, each with its two bodies."""
+    """Show the text of each email, with a link to its HTML."""
 
     template_name = "project/mailbox.html"
+    extra_context = {
+        "kept": settings.EMAIL_PROVIDER == "console",
+        "limit": sent_mails.LIMIT,
+    }
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        mails = [
-            {
-                "kind": kind,
-                "code": code,
-                "language": name,
-                "message": sample(kind, code),
-            }
-            for code, name in settings.LANGUAGES
-            for kind in KINDS
-        ]
-        return super().get_context_data(mails=mails, **kwargs)
+        return super().get_context_data(mails=sent_mails.newest_first(), **kwargs)
 
 
-def body(request: HttpRequest, kind: str, language: str, part: str) -> HttpResponse:
-    """Show one body of one mail, with the styles that a mail brings inline."""
-    if kind not in KINDS or language not in dict(settings.LANGUAGES):
+@never_cache
+def body(request: HttpRequest, name: str, part: str) -> HttpResponse:
+    """Show one body of one email."""
+    mail = sent_mails.find(name)
+    if mail is None or part not in {"html", "text"}:
         raise Http404
-    message = sample(kind, language)
+    return show(mail.html if part == "html" else mail.text, part)
+
+
+def show(content: str, part: str) -> HttpResponse:
+    """Return a body of an email as a page of its own."""
     if part == "text":
-        return HttpResponse(message.body, content_type="text/plain; charset=utf-8")
-    response = HttpResponse(str(message.alternatives[0][0]))
-    response["Content-Security-Policy"] = (
-        "default-src 'none'; style-src 'unsafe-inline'"
-    )
+        return HttpResponse(content, content_type="text/plain; charset=utf-8")
+    response = HttpResponse(content)
+    response["Content-Security-Policy"] = MAIL_POLICY
     return response

@@ -99,6 +99,8 @@ if DATABASES["default"]["ENGINE"] == POSTGRESQL:
     TASKS = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend"}}
 EMAIL_PROVIDER = values["EMAIL_PROVIDER"]
 globals().update(mail(values))
+# Where development keeps the emails that it prints on the console.
+SENT_MAILS = BASE_DIR / ".mails"
 DEFAULT_FROM_EMAIL = SERVER_EMAIL = formataddr(
     (values["SMTP_FROM_NAME"], values["SMTP_FROM"])
 )
@@ -144,6 +146,12 @@ PASSWORD_RESET_BASE_URL = values["WEB_URL"]
 PASSWORD_RESET_APP_NAME = values["APP_NAME"]
 PASSWORD_RESET_ENABLED = values["FEATURE_PASSWORD_RESET"]
 PASSWORD_RESET_TRUSTED_PROXIES = values["TRUSTED_PROXIES"]
+# Whoever tries the flow out asks more often than three times an hour. Where strangers
+# reach the site, the package's own limits hold.
+DEVELOPMENT_REQUESTS_AN_HOUR = 20
+if not deployed:
+    PASSWORD_RESET_REQUEST_RATE_PER_IP = f"{DEVELOPMENT_REQUESTS_AN_HOUR}/h"
+    PASSWORD_RESET_REQUEST_RATE_PER_EMAIL = f"{DEVELOPMENT_REQUESTS_AN_HOUR}/h"
 METRICS_TOKEN = values["METRICS_TOKEN"]
 
 # Language, time, files.

@@ -6,17 +6,19 @@ from django.contrib.auth.views import LogoutView
 from django.contrib.staticfiles.urls import staticfiles_urlpatterns
 from django.urls import include, path
 
-from . import health, mailbox, metrics
+from . import health, mail_preview, mailbox, metrics
 from .views import AccountView, HomeView, SignInView
 
-# Samples are harmless, but no visitor of a deployed site has a use for them.
+# Whoever reads the emails that were sent can use their links: in development only.
 development = (
     [
         path("mails", mailbox.MailboxView.as_view(), name="mailbox"),
+        path("mails/<slug:name>.<str:part>", mailbox.body, name="mailbox_body"),
+        path("mails/samples", mail_preview.SamplesView.as_view(), name="mail_samples"),
         path(
-            "mails/<str:kind>/<str:language>.<str:part>",
-            mailbox.body,
-            name="mailbox_body",
+            "mails/samples/<str:kind>/<str:language>.<str:part>",
+            mail_preview.body,
+            name="mail_sample_body",
         ),
     ]
     if settings.ENVIRONMENT == "development"

@@ -21,6 +21,8 @@ class HomeView(TemplateView):
     extra_context = {
         "development": settings.ENVIRONMENT == "development",
         "mail_on_console": settings.EMAIL_PROVIDER == "console",
+        "requests_an_hour": settings.DEVELOPMENT_REQUESTS_AN_HOUR,
+        "counted_in_memory": "locmem" in settings.CACHES["default"]["BACKEND"],
     }
 
 

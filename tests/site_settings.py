@@ -1,6 +1,10 @@
-"""The demo's settings, with what tests need on top: more apps and a fast hasher.
-Processes of a test run on these.
+"""The demo's settings, with what tests need on top: more apps, a fast hasher, the
+package's own limits and a folder for emails. Processes of a test run on these.
 """
+
+import os
+import tempfile
+from pathlib import Path
 
 from project.settings import *  # noqa: F403 - tests run on the demo's own settings
 from project.settings import INSTALLED_APPS
@@ -19,3 +23,12 @@ PASSWORD_HASHERS = [
     "django.contrib.auth.hashers.MD5PasswordHasher",
     "django.contrib.auth.hashers.PBKDF2PasswordHasher",
 ]
+
+# Tests are of the package's own limits, which a deployed site has.
+for name in ("REQUEST_RATE_PER_IP", "REQUEST_RATE_PER_EMAIL"):
+    globals().pop(f"PASSWORD_RESET_{name}", None)
+
+# Not among the emails of whoever tries the demo out meanwhile.
+SENT_MAILS = (
+    os.environ.get("SENT_MAILS") or Path(tempfile.gettempdir()) / "resetkit-mails"
+)

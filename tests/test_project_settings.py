@@ -325,6 +325,20 @@ def test_production_asks_for_fifteen_characters() -> None:
     assert in_production("-c", script).stdout.strip() == "15"
 
 
+def test_only_development_has_limits_of_its_own() -> None:
+    script = (
+        "import django; django.setup(); from password_reset.conf import conf;"
+        "print(*conf.request_rate_per_ip, *conf.request_rate_per_email)"
+    )
+    module = {"DJANGO_SETTINGS_MODULE": "project.settings"}
+    here = subprocess.check_output(
+        [sys.executable, "-c", script], cwd=ROOT, env=module, text=True
+    )
+    assert here.split() == ["20/h", "20/h"]
+    deployed = in_production("-c", script, **module).stdout
+    assert deployed.split() == ["3/h", "3/h", "10/d"]
+
+
 @pytest.mark.parametrize(
     ("url", "has_queue"),
     [("postgresql://user@host/name", True), ("sqlite:///file.sqlite3", False)],
