@@ -1,14 +1,18 @@
-"""The wheel holds what it must and works in a project that knows nothing of this
-repository.
+"""The wheel and the source archive hold what they must, the page on a package index
+shows it, and the wheel works in a project that knows nothing of this repository.
 """
 
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
+import tarfile
 import venv
 from collections.abc import Iterator
+from email import message_from_bytes
+from email.message import Message
 from pathlib import Path
 from zipfile import ZipFile
 
@@ -33,6 +37,29 @@ FILES = [
     "templates/password_reset/mail/reset.txt",
     "templates/password_reset/mail/reset_subject.txt",
 ]
+SOURCES = [
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
+    "LICENSE",
+    "README.md",
+    "SECURITY.md",
+    "docs/images/forgot.png",
+    "docs/integrating.md",
+    "project/settings.py",
+    "pyproject.toml",
+    "tests/settings.py",
+    "tests/test_wheel.py",
+]
+#: What a demo and a deployment leave in the tree.
+LEFT_BEHIND = [
+    ".env",
+    ".mails/1.eml",
+    "db.sqlite3",
+    "deploy/.env",
+    "deploy/.env.production",
+    "deploy/secrets/smtp_password",
+]
+REPOSITORY = "https://github.com/django-resetkit/django-resetkit"
 SETTINGS = """
 import os
 INSTALLED_APPS += ["password_reset"]
@@ -64,20 +91,16 @@ def run(*command: str | Path, cwd: Path, **environment: str) -> str:
     return result.stdout
 
 
+def build(kind: str, source: Path, folder: Path) -> Path:
+    """Build one of the two archives and return its path."""
+    command = [sys.executable, "-m", "build", f"--{kind}", "--no-isolation"]
+    run(*command, "--outdir", folder, cwd=source)
+    return next(folder.iterdir())
+
+
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("wheel")
-    build = [
-        sys.executable,
-        "-m",
-        "build",
-        "--wheel",
-        "--no-isolation",
-        "--outdir",
-        str(folder),
-    ]
-    run(*build, cwd=ROOT)
-    return next(folder.glob("*.whl"))
+    return build("wheel", ROOT, tmp_path_factory.mktemp("wheel"))
 
 
 @pytest.fixture(scope="module")
@@ -113,6 +136,93 @@ def test_every_tracked_file_of_the_package_is_in_the_wheel(names: set[str]) -> N
 def test_every_translation_in_the_wheel_is_compiled(names: set[str]) -> None:
     sources = {name for name in names if name.endswith(".po")}
     assert {name.replace(".po", ".mo") for name in sources} <= names
+
+
+# The page on a package index
+
+
+@pytest.fixture(scope="module")
+def metadata(wheel: Path, names: set[str]) -> Message:
+    name = next(name for name in names if name.endswith(".dist-info/METADATA"))
+    with ZipFile(wheel) as archive:
+        return message_from_bytes(archive.read(name))
+
+
+@pytest.fixture(scope="module")
+def description(metadata: Message) -> str:
+    text = metadata.get_payload(decode=True)
+    assert isinstance(text, bytes)
+    return text.decode()
+
+
+def test_every_link_and_picture_of_the_page_is_absolute(description: str) -> None:
+    targets = re.findall(r"\]\(([^)]*)\)", description)
+    assert len(targets) > 15
+    assert [target for target in targets if not target.startswith("https://")] == []
+
+
+def test_every_page_and_picture_that_is_linked_is_in_the_repository(
+    description: str,
+) -> None:
+    pages = rf"{REPOSITORY}/blob/main/([^)#]+)"
+    pictures = r"https://raw\.githubusercontent\.com/[\w-]+/[\w-]+/main/([^)]+)"
+    for pattern in (pages, pictures):
+        found = re.findall(pattern, description)
+        assert found
+        assert [path for path in found if not (ROOT / path).is_file()] == []
+
+
+def test_the_page_is_readme_otherwise(description: str) -> None:
+    readme = re.sub(r"\]\([^)]*\)", "]()", (ROOT / "README.md").read_text())
+    assert re.sub(r"\]\([^)]*\)", "]()", description).strip() == readme.strip()
+
+
+def test_the_page_says_where_and_by_whom(metadata: Message) -> None:
+    links = dict(entry.split(", ") for entry in metadata.get_all("Project-URL", []))
+    assert set(links) == {
+        "Homepage",
+        "Documentation",
+        "Changelog",
+        "Issues",
+        "Security",
+    }
+    assert all(link.startswith(REPOSITORY) for link in links.values())
+    assert metadata["Author"] == "The django-resetkit developers"
+    assert metadata["Description-Content-Type"] == "text/markdown"
+    for version in ("5.2", "6.0", "6.1"):
+        classifier = f"Framework :: Django :: {version}"
+        assert classifier in metadata.get_all("Classifier", [])
+
+
+# The source archive
+
+
+@pytest.fixture(scope="module")
+def sources(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
+    """Return what is in the archive of a tree that somebody has worked in."""
+    tree = tmp_path_factory.mktemp("sources") / "tree"
+    aside = shutil.ignore_patterns(".git", ".venv*", ".*_cache", "node_modules")
+    shutil.copytree(ROOT, tree, ignore=aside)
+    for path in LEFT_BEHIND:
+        (tree / path).parent.mkdir(exist_ok=True)
+        (tree / path).write_text("secret")
+    archive = build("sdist", tree, tmp_path_factory.mktemp("sdist"))
+    with tarfile.open(archive) as found:
+        return {name.partition("/")[2] for name in found.getnames()}
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_the_source_archive_holds(sources: set[str], name: str) -> None:
+    assert name in sources
+
+
+def test_the_source_archive_holds_no_secret_of_a_demo_or_a_deployment(
+    sources: set[str],
+) -> None:
+    assert sources & set(LEFT_BEHIND) == set()
+
+
+# A project
 
 
 class Host:
