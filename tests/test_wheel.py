@@ -328,6 +328,10 @@ class Host:
         texts = [path.read_text() for path in sorted((self.folder / "mails").glob("*"))]
         return "".join(texts).replace("=\n", "").replace("=3D", "=")
 
+    def mailed_tokens(self) -> set[str]:
+        link = re.escape(self.url) + r"/reset-password\?token=([0-9a-f]{64})"
+        return set(re.findall(link, self.mails()))
+
     def can_log_in(self, password: str) -> bool:
         code = f"from django.contrib.auth import authenticate as a; print(a(username='ann', password={password!r}))"
         return self.manage("shell", "--no-imports", "-c", code).strip() == "ann"
@@ -358,11 +362,8 @@ def test_a_new_project_resets_a_password(host: Host) -> None:
         host.post("/forgot-password", email="ann@example.com").headers["Location"]
         == "/forgot-password/done"
     )
-    [token] = set(
-        re.findall(
-            re.escape(host.url) + r"/reset-password\?token=([0-9a-f]{64})", host.mails()
-        )
-    )
+    wait_until(lambda: bool(host.mailed_tokens()), host.log)
+    [token] = host.mailed_tokens()
     reset = host.post(
         f"/reset-password?token={token}", new_password1=NEW, new_password2=NEW
     )
