@@ -116,7 +116,7 @@ class Endpoint(View):
         except ratelimit.RateLimited as limited:
             raise too_many(limited.retry_after) from limited
         except services.DEPENDENCY_DOWN as error:
-            services.note_outage(error)
+            services.record_outage(error)
             raise unavailable() from error
 
     def post(self, request: HttpRequest, body: dict[str, Any]) -> JsonResponse:
@@ -140,7 +140,7 @@ class RequestEndpoint(Endpoint):
         email = self.email_of(body)
         visitor = visitor_of(request)
         with metrics.timed("request"):
-            ratelimit.count_request(visitor.ip_address, email)
+            ratelimit.enforce_request_limits(visitor.ip_address, email)
             services.request_reset(email, source="api", **asdict(visitor))
         message = _(
             "If there is an account for this address, a mail with a link is on its way."
@@ -171,9 +171,9 @@ class VerifyEndpoint(Endpoint):
             token = services.find_token(raw)
         except services.TokenError as error:
             address = visitor_of(request).ip_address
-            services.note_rejection(raw, error.reason, address)
+            services.record_rejection(raw, error.reason, address)
             if error.reason == "invalid":
-                ratelimit.count_attempt(address)
+                ratelimit.enforce_attempt_limit(address)
             raise
         return JsonResponse(
             {"valid": True, "expires_at": _with_offset(token.expires_at)}
@@ -187,7 +187,7 @@ class ResetEndpoint(Endpoint):
     def post(self, request: HttpRequest, body: dict[str, Any]) -> JsonResponse:
         raw, password = text_of(body, "token"), text_of(body, "password")
         visitor = visitor_of(request)
-        ratelimit.count_attempt(visitor.ip_address)
+        ratelimit.enforce_attempt_limit(visitor.ip_address)
         try:
             result = services.reset_password(
                 raw,

@@ -44,7 +44,7 @@ class CounterUnavailable(Exception):
     """
 
 
-def count_request(ip_address: str | None, email: str) -> None:
+def enforce_request_limits(ip_address: str | None, email: str) -> None:
     """Count a request for an address.
 
     The network comes first and, where it refuses, the address is not counted: nobody
@@ -53,17 +53,17 @@ def count_request(ip_address: str | None, email: str) -> None:
     Raises ``RateLimited`` or ``CounterUnavailable``.
     """
     _count(Scope.REQUEST_IP, client_network(ip_address), conf.request_rate_per_ip)
-    count_address(email)
+    enforce_address_limit(email)
 
 
-def count_address(email: str) -> None:
+def enforce_address_limit(email: str) -> None:
     """Count a mail to an address, whoever asks. Raises ``RateLimited`` or
     ``CounterUnavailable``.
     """
     _count(Scope.REQUEST_EMAIL, address_key(email), conf.request_rate_per_email)
 
 
-def count_attempt(ip_address: str | None) -> None:
+def enforce_attempt_limit(ip_address: str | None) -> None:
     """Count an attempt at spending a link. Raises ``RateLimited`` or
     ``CounterUnavailable``.
     """

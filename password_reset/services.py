@@ -52,10 +52,10 @@ __all__ = [
     "TokenError",
     "backlog",
     "find_token",
-    "note_outage",
-    "note_rejection",
     "process_due",
     "purge",
+    "record_outage",
+    "record_rejection",
     "request_reset",
     "reset_password",
 ]
@@ -147,7 +147,7 @@ def find_token(raw: object) -> PasswordResetToken:
     Raises ``TokenError``. One indexed look-up by digest; what has not the shape of a
     token never reaches it.
     """
-    if not tokens.has_shape(raw):
+    if not tokens.is_well_formed(raw):
         raise TokenError("invalid")
     token = (
         PasswordResetToken.objects.select_related("user", "request")
@@ -180,7 +180,7 @@ def reset_password(
             _validate(new_password, token.user)
             reset = _spend(token, new_password, ip_address, user_agent)
         except TokenError as error:
-            note_rejection(raw, error.reason, ip_address)
+            record_rejection(raw, error.reason, ip_address)
             raise
         except (DatabaseError, InterfaceError) as error:
             _count_once(error)
@@ -189,7 +189,7 @@ def reset_password(
 
 
 @sensitive_variables("raw")
-def note_rejection(raw: object, reason: str, ip_address: str | None) -> None:
+def record_rejection(raw: object, reason: str, ip_address: str | None) -> None:
     """Log, count and announce that a link was refused."""
     if reason == "expired":
         metrics.tokens_expired_total.inc()
@@ -202,7 +202,7 @@ def note_rejection(raw: object, reason: str, ip_address: str | None) -> None:
     )
 
 
-def note_outage(error: Exception) -> None:
+def record_outage(error: Exception) -> None:
     """Log and count that the database cannot be reached; the other outages are logged
     where they happen.
     """

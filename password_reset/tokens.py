@@ -25,8 +25,8 @@ def new_token() -> str:
     return secrets.token_hex(TOKEN_BYTES)
 
 
-def has_shape(raw: object) -> TypeGuard[str]:
-    """Tell whether a value could be a token at all, before anything else sees it."""
+def is_well_formed(raw: object) -> TypeGuard[str]:
+    """Return whether a value could be a token at all, before anything else sees it."""
     return isinstance(raw, str) and TOKEN_SHAPE.fullmatch(raw) is not None
 
 
@@ -41,7 +41,7 @@ def digest(raw: str) -> str:
 
 def mask(raw: object) -> str:
     """Return what a log may hold of a token: eight digits, or ``malformed``."""
-    return f"{raw[:8]}..." if has_shape(raw) else "malformed"
+    return f"{raw[:8]}..." if is_well_formed(raw) else "malformed"
 
 
 def fingerprint(

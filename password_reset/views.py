@@ -48,7 +48,7 @@ DEAD_LINKS = {
 }
 
 
-class CalmCsrf(CsrfViewMiddleware):
+class FlowCsrfMiddleware(CsrfViewMiddleware):
     """Django's CSRF protection with a page that says what to do."""
 
     def _reject(self, request: HttpRequest, reason: str) -> HttpResponse:
@@ -106,7 +106,7 @@ class FlowView(View):
         # Once around the whole view, for a decorated method is decorated anew by each
         # request.
         view = transaction.non_atomic_requests(super().as_view(**initkwargs))
-        # Exempt only from the host's middleware: CalmCsrf does the same work.
+        # Exempt only from the host's middleware: FlowCsrfMiddleware does the same work.
         return login_not_required(csrf_exempt(sensitive_post_parameters()(view)))
 
     def dispatch(
@@ -131,7 +131,7 @@ class FlowView(View):
         except services.TokenError as error:
             return self.dead_link(error)
         except services.DEPENDENCY_DOWN as error:
-            services.note_outage(error)
+            services.record_outage(error)
             return self.unavailable()
 
     def rate_limited(self, limited: ratelimit.RateLimited) -> HttpResponse:
@@ -184,7 +184,7 @@ class FlowView(View):
         """Count an answer; only requests for a link are."""
 
 
-@decorator_from_middleware(CalmCsrf)
+@decorator_from_middleware(FlowCsrfMiddleware)
 def _csrf_protected(
     request: HttpRequest, view: FlowView, *args: Any, **kwargs: Any
 ) -> HttpResponseBase:
@@ -212,7 +212,7 @@ class PasswordResetView(FlowView):
         with metrics.timed("request"):
             visitor = visitor_of(request)
             email = form.cleaned_data["email"]
-            ratelimit.count_request(visitor.ip_address, email)
+            ratelimit.enforce_request_limits(visitor.ip_address, email)
             services.request_reset(email, source="web", **asdict(visitor))
         return HttpResponseRedirect(str(self.success_url or path_of(Page.DONE)))
 
@@ -252,7 +252,7 @@ class PasswordResetConfirmView(FlowView):
 
     @sensitive_variables("raw")
     def post(self, request: HttpRequest) -> HttpResponse:
-        ratelimit.count_attempt(visitor_of(request).ip_address)
+        ratelimit.enforce_attempt_limit(visitor_of(request).ip_address)
         raw = request.POST.get("token", "")
         form = self.form_class(self.look(raw).user, request.POST)
         if form.is_valid() and self.reset(raw, form):
@@ -268,9 +268,9 @@ class PasswordResetConfirmView(FlowView):
             return services.find_token(raw)
         except services.TokenError as error:
             address = visitor_of(self.request).ip_address
-            services.note_rejection(raw, error.reason, address)
+            services.record_rejection(raw, error.reason, address)
             if count_unknown and error.reason == "invalid":
-                ratelimit.count_attempt(address)
+                ratelimit.enforce_attempt_limit(address)
             raise
 
     @sensitive_variables("raw")

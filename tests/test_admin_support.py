@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from password_reset.admin.reasons import in_words
 from password_reset.models import PasswordResetRequest
-from password_reset.ratelimit import count_address
+from password_reset.ratelimit import enforce_address_limit
 from tests.factories import UserFactory
 from tests.staff import REQUESTS, link_of, staff, superuser
 from tests.walk import spend
@@ -70,7 +70,7 @@ def test_several_accounts_of_an_address_are_counted(user):
 @time_machine.travel("2027-01-15 14:10:00Z", tick=False)
 def test_a_limited_address_says_until_when(user):
     for _ in range(3):
-        count_address(user.email)
+        enforce_address_limit(user.email)
     waits = why(user.email.upper())
     assert "is limited until" in waits
     assert "p.m." in waits

@@ -10,7 +10,7 @@ RAW = "0123456789abcdef" * 4
 def test_new_tokens_have_the_shape_and_never_repeat():
     made = {tokens.new_token() for _ in range(1000)}
     assert len(made) == 1000
-    assert all(tokens.has_shape(raw) for raw in made)
+    assert all(tokens.is_well_formed(raw) for raw in made)
 
 
 OTHER_TYPES = [None, 0, True, 1.5, [], [RAW], {}, {"token": RAW}, b"a" * 64]
@@ -30,7 +30,7 @@ OTHER_TEXTS = [
 
 @pytest.mark.parametrize("raw", [*OTHER_TYPES, *OTHER_TEXTS])
 def test_nothing_else_has_the_shape(raw):
-    assert not tokens.has_shape(raw)
+    assert not tokens.is_well_formed(raw)
 
 
 def test_a_digest_is_sha_256():

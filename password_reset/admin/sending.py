@@ -20,7 +20,11 @@ from django.utils.translation import gettext_lazy, ngettext
 from password_reset import services
 from password_reset.conf import conf
 from password_reset.models import PasswordResetRequest, stored_email
-from password_reset.ratelimit import CounterUnavailable, RateLimited, count_address
+from password_reset.ratelimit import (
+    CounterUnavailable,
+    RateLimited,
+    enforce_address_limit,
+)
 
 from . import accounts
 from .lists import log
@@ -85,7 +89,7 @@ def send(actor: Any, user: Any) -> None:
     if sentence := refusal(actor, user):
         raise Refused(sentence)
     try:
-        count_address(stored_email(user))
+        enforce_address_limit(stored_email(user))
     except RateLimited as limit:
         until = at(timezone.now() + timedelta(seconds=limit.retry_after))
         sentence = _(
