@@ -7,7 +7,6 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable
-from dataclasses import asdict
 from datetime import datetime
 from http import HTTPStatus
 from typing import Any
@@ -23,7 +22,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.debug import sensitive_variables
 from django.views.generic import View
 
-from . import metrics, ratelimit, services
+from . import flows, metrics, ratelimit, services
 from .conf import conf
 from .durations import in_words, rounded_up
 from .forms import MailboxField
@@ -137,11 +136,7 @@ class RequestEndpoint(Endpoint):
     """Ask for a link; the answer is the same for everybody."""
 
     def post(self, request: HttpRequest, body: dict[str, Any]) -> JsonResponse:
-        email = self.email_of(body)
-        visitor = visitor_of(request)
-        with metrics.timed("request"):
-            ratelimit.enforce_request_limits(visitor.ip_address, email)
-            services.request_reset(email, source="api", **asdict(visitor))
+        flows.request_link(self.email_of(body), visitor_of(request), source="api")
         message = _(
             "If there is an account for this address, a mail with a link is on its way."
         )
@@ -164,17 +159,9 @@ class RequestEndpoint(Endpoint):
 class VerifyEndpoint(Endpoint):
     """Look at a token; nothing changes."""
 
-    @sensitive_variables("raw", "body")
+    @sensitive_variables("body")
     def post(self, request: HttpRequest, body: dict[str, Any]) -> JsonResponse:
-        raw = text_of(body, "token")
-        try:
-            token = services.find_token(raw)
-        except services.TokenError as error:
-            address = visitor_of(request).ip_address
-            services.record_rejection(raw, error.reason, address)
-            if error.reason == "invalid":
-                ratelimit.enforce_attempt_limit(address)
-            raise
+        token = flows.look_at(text_of(body, "token"), visitor_of(request))
         return JsonResponse(
             {"valid": True, "expires_at": _with_offset(token.expires_at)}
         )
@@ -186,15 +173,8 @@ class ResetEndpoint(Endpoint):
     @sensitive_variables("raw", "password", "body")
     def post(self, request: HttpRequest, body: dict[str, Any]) -> JsonResponse:
         raw, password = text_of(body, "token"), text_of(body, "password")
-        visitor = visitor_of(request)
-        ratelimit.enforce_attempt_limit(visitor.ip_address)
         try:
-            result = services.reset_password(
-                raw,
-                password,
-                ip_address=visitor.ip_address,
-                user_agent=visitor.user_agent,
-            )
+            result = flows.reset_password(raw, password, visitor_of(request))
         except ValidationError as error:
             detail = _("Choose another password.")
             raise Problem(

@@ -58,6 +58,7 @@ __all__ = [
     "record_rejection",
     "request_reset",
     "reset_password",
+    "spend_link",
 ]
 
 logger = logging.getLogger("password_reset")
@@ -174,9 +175,26 @@ def reset_password(
     ``RevocationFailed`` when what the reset should end could not be ended; then the
     link stays usable too.
     """
+    return spend_link(
+        raw, None, new_password, ip_address=ip_address, user_agent=user_agent
+    )
+
+
+@sensitive_variables("raw", "new_password")
+def spend_link(
+    raw: object,
+    found: PasswordResetToken | None,
+    new_password: str,
+    *,
+    ip_address: str | None,
+    user_agent: str,
+) -> ResetResult:
+    """Do what ``reset_password`` does, with the link's token where the caller has found
+    it already. What it saw is checked again in the write and under lock.
+    """
     with metrics.timed("reset"):
         try:
-            token = find_token(raw)
+            token = found or find_token(raw)
             _validate(new_password, token.user)
             reset = _spend(token, new_password, ip_address, user_agent)
         except TokenError as error:

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import asdict
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -28,7 +27,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 from django.views.generic import View
 
-from . import metrics, ratelimit, services
+from . import flows, metrics, ratelimit, services
 from .conf import conf
 from .forms import PasswordResetForm, SetPasswordForm, password_rules
 from .logging import scrub
@@ -209,11 +208,8 @@ class PasswordResetView(FlowView):
         if not form.is_valid():
             self.count("invalid")
             return self.page(self.template_name, form=form)
-        with metrics.timed("request"):
-            visitor = visitor_of(request)
-            email = form.cleaned_data["email"]
-            ratelimit.enforce_request_limits(visitor.ip_address, email)
-            services.request_reset(email, source="web", **asdict(visitor))
+        email = form.cleaned_data["email"]
+        flows.request_link(email, visitor_of(request), source="web")
         return HttpResponseRedirect(str(self.success_url or path_of(Page.DONE)))
 
     def count(self, status: str) -> None:
@@ -247,45 +243,27 @@ class PasswordResetConfirmView(FlowView):
         raw = request.GET.get("token")
         if not raw:
             return self.page(self.missing_template_name)
-        token = self.look(raw, count_unknown=True)
+        token = flows.look_at(raw, visitor_of(request))
         return self.form_page(self.form_class(token.user, initial={"token": raw}))
 
     @sensitive_variables("raw")
     def post(self, request: HttpRequest) -> HttpResponse:
-        ratelimit.enforce_attempt_limit(visitor_of(request).ip_address)
         raw = request.POST.get("token", "")
-        form = self.form_class(self.look(raw).user, request.POST)
-        if form.is_valid() and self.reset(raw, form):
+        token = flows.begin_reset(raw, visitor_of(request))
+        form = self.form_class(token.user, request.POST)
+        if form.is_valid() and self.reset(raw, token, form):
             return HttpResponseRedirect(str(self.success_url or path_of(Page.COMPLETE)))
         return self.form_page(form)
 
     @sensitive_variables("raw")
-    def look(self, raw: str, *, count_unknown: bool = False) -> PasswordResetToken:
-        """Return the link's token. Raises ``TokenError``; looking at an unknown one
-        counts as an attempt.
-        """
-        try:
-            return services.find_token(raw)
-        except services.TokenError as error:
-            address = visitor_of(self.request).ip_address
-            services.record_rejection(raw, error.reason, address)
-            if count_unknown and error.reason == "invalid":
-                ratelimit.enforce_attempt_limit(address)
-            raise
-
-    @sensitive_variables("raw")
-    def reset(self, raw: str, form: SetPasswordForm) -> bool:
+    def reset(self, raw: str, token: PasswordResetToken, form: SetPasswordForm) -> bool:
         """Set the password; ``False`` with errors on the form when the site's
         validators refuse it.
         """
         visitor = visitor_of(self.request)
         try:
-            services.reset_password(
-                raw,
-                form.cleaned_data["new_password1"],
-                ip_address=visitor.ip_address,
-                user_agent=visitor.user_agent,
-            )
+            # Inline: an error mail shows the variables of every frame.
+            flows.finish_reset(raw, token, form.cleaned_data["new_password1"], visitor)
         except ValidationError as error:
             form.add_error("new_password1", error)
             return False

@@ -2,7 +2,9 @@
 
 import pytest
 from django.core import mail
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from password_reset.models import (
     PasswordResetNotice,
@@ -10,7 +12,7 @@ from password_reset.models import (
     PasswordResetToken,
 )
 from tests.factories import NEW_PASSWORD, OLD_PASSWORD, UserFactory
-from tests.walk import ask, mailed_token, spend, token_in
+from tests.walk import ask, call, mailed_token, spend, token_in
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.sqlite]
 
@@ -35,6 +37,20 @@ def test_the_whole_flow_sets_a_new_password(client, token):
     assert client.get("/reset-password/done").status_code == 200
     assert can_log_in(NEW_PASSWORD)
     assert not can_log_in(OLD_PASSWORD)
+
+
+def spend_in_json(client, raw):
+    return call(client, "reset-password", {"token": raw, "password": NEW_PASSWORD})
+
+
+@pytest.mark.parametrize("send", [spend, spend_in_json])
+def test_a_link_is_looked_up_once_before_it_is_spent(client, token, send):
+    with CaptureQueriesContext(connection) as queries:
+        send(client, token)
+    statements = [query["sql"] for query in queries]
+    verbs = [sql.split()[0] for sql in statements if "password_reset_tokens" in sql]
+    assert can_log_in(NEW_PASSWORD)
+    assert verbs[: verbs.index("UPDATE")] == ["SELECT"]
 
 
 def test_a_request_redirects_to_the_page_that_says_what_happens_next(client, user):

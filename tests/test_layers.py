@@ -40,7 +40,7 @@ def test_imports_look_down(house: Path) -> None:
 
 @pytest.mark.parametrize(
     ("module", "above"),
-    [("tokens", "views"), ("models", "services"), ("services", "forms")],
+    [("tokens", "views"), ("models", "services"), ("services", "flows")],
 )
 def test_an_import_upwards_is_named(house: Path, module: str, above: str) -> None:
     plant(house, module, f"import password_reset.{above}")

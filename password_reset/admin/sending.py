@@ -17,14 +17,10 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from password_reset import services
+from password_reset import flows
 from password_reset.conf import conf
-from password_reset.models import PasswordResetRequest, stored_email
-from password_reset.ratelimit import (
-    CounterUnavailable,
-    RateLimited,
-    enforce_address_limit,
-)
+from password_reset.models import stored_email
+from password_reset.ratelimit import CounterUnavailable, RateLimited
 
 from . import accounts
 from .lists import log
@@ -89,7 +85,7 @@ def send(actor: Any, user: Any) -> None:
     if sentence := refusal(actor, user):
         raise Refused(sentence)
     try:
-        enforce_address_limit(stored_email(user))
+        flows.send_link(stored_email(user))
     except RateLimited as limit:
         until = at(timezone.now() + timedelta(seconds=limit.retry_after))
         sentence = _(
@@ -103,15 +99,6 @@ def send(actor: Any, user: Any) -> None:
                 "minute."
             )
         ) from error
-    # The mail says where a request came from: where staff sits is not its reader's
-    # business.
-    services.request_reset(
-        stored_email(user),
-        ip_address=None,
-        user_agent="",
-        language="",
-        source=PasswordResetRequest.Source.ADMIN,
-    )
 
 
 def view(model_admin: ModelAdmin, request: HttpRequest, user_id: str) -> HttpResponse:
