@@ -1,5 +1,5 @@
-"""The JSON door for single-page and mobile clients: cookie-less, so there is nothing
-for CSRF to abuse.
+"""The JSON endpoints for single-page and mobile clients: cookie-less, so there is
+nothing for CSRF to abuse.
 """
 
 from __future__ import annotations

@@ -143,7 +143,7 @@ def _usage(
         )
         raise CounterUnavailable from error
     # None is RATELIMIT_FAIL_OPEN and a limit of zero a silent cache error: neither
-    # opens this door. (Such an error also has a negative time, but so has a counter
+    # lets anything pass. (Such an error also has a negative time, but so has a counter
     # that was asked in the last moment of its window.)
     if usage is None or not usage["limit"]:
         raise CounterUnavailable

@@ -63,8 +63,8 @@ __all__ = [
 
 logger = logging.getLogger("password_reset")
 
-#: Something that the flow needs is down: the doors answer 503 and ask to come back in
-#: so many seconds.
+#: Something that the flow needs is down: pages and endpoints answer 503 and ask to come
+#: back in so many seconds.
 DATABASE_DOWN = (OperationalError, InterfaceError, ProgrammingError)
 DEPENDENCY_DOWN = (*DATABASE_DOWN, CounterUnavailable, RevocationFailed)
 RETRY_AFTER = 60
@@ -238,7 +238,7 @@ def _trouble(error: Exception) -> str:
 
 
 def _count_once(error: Exception) -> None:
-    """Count an error of the database, which passes the service and then the door."""
+    """Count an error of the database, which passes the service and then the view."""
     if COUNTED not in vars(error):
         vars(error)[COUNTED] = True
         metrics.database_errors_total.inc()

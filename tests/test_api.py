@@ -1,4 +1,4 @@
-"""The JSON door: what it does, and what it refuses before anything else sees it."""
+"""The JSON endpoints: what they do, and what they refuse before all else."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Who has an account? Nobody can tell, whatever breaks behind the doors."""
+"""Who has an account? Nobody can tell, whatever breaks behind the pages."""
 
 import re
 from contextlib import contextmanager
@@ -98,7 +98,7 @@ def no_insert_into(table):
 
 
 class Disasters:
-    """What goes wrong behind the doors; each names what the worker notes of it."""
+    """What goes wrong behind the pages; each names what the worker notes of it."""
 
     def mail_server_down(self, smtp, settings, folder):
         smtp.stop()
@@ -134,7 +134,7 @@ DISASTERS = sorted(name for name in vars(Disasters) if not name.startswith("_"))
 
 
 def assert_nobody_can_tell(error):
-    """Ask at both doors for each kind of account; the worst case, where the request
+    """Ask page and endpoint for each kind of account; the worst case, where the request
     does the worker's work itself.
     """
     for door, accepted in ((page, 302), (api, 202)):

@@ -41,7 +41,7 @@ def statuses(answer, times):
 
 
 def door_of(name):
-    """Return how to ask for a link at one of the two doors, and how it says yes."""
+    """Return how to ask for a link by page or endpoint, and how it says yes."""
     if name == "page":
         return ask, 302
     return (
@@ -198,7 +198,7 @@ class TestWindows:
 class TestAttempts:
     @pytest.fixture(params=["page", "api"])
     def attempt(self, request):
-        """Return how to try to spend a token at one of the two doors."""
+        """Return how to try to spend a token by page or endpoint."""
         if request.param == "page":
             return spend
         return lambda client, token, **extra: call(

@@ -139,8 +139,8 @@ CSRF = re.compile(r'name="csrfmiddlewaretoken" value="(\w+)"')
 
 
 class Load:
-    """Threads that ask for links, each for another address, at both doors in turn,
-    until told to stop.
+    """Threads that ask for links, each for another address, by page and endpoint in
+    turn, until told to stop.
     """
 
     def __init__(self, site, addresses):

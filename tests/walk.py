@@ -47,7 +47,7 @@ def call(
     media_type: str = "application/json",
     **extra: Any,
 ) -> HttpResponse:
-    """Send JSON to an endpoint of the JSON door; a text or bytes go as they are."""
+    """Send JSON to an endpoint of the API; a text or bytes go as they are."""
     raw = body if isinstance(body, str | bytes) else json.dumps(body)
     # CONTENT_TYPE, since Django's client declares none for an empty body.
     return client.generic(
