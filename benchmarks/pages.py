@@ -91,8 +91,7 @@ def run() -> dict[str, int]:
     ask = {"email": known_address(1)}
     visitor.post("/forgot-password", ask)
     found = {"POST": usual(lambda: visitor.post("/forgot-password", ask))}
-    due = iter(list(PasswordResetRequest.objects.due().values_list("pk", flat=True)))
-    found["claim"] = usual(lambda: PasswordResetRequest.objects.claim(next(due)))
+    found["claim"] = usual(lambda: PasswordResetRequest.objects.claim(1))
     visitor.post("/forgot-password", ask)
     found["all that the worker does"] = count(lambda: services.process_due(1))
     [link] = re.findall(r"/reset-password\?token=\w+", str(mail.outbox[-1].body))[:1]

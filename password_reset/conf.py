@@ -186,7 +186,7 @@ class Settings:
     @property
     def user_finder(self) -> type_user_finder:
         """Callable that maps an address to the users whose password may be reset."""
-        finder = self._get("USER_FINDER", "password_reset.tasks.find_users")
+        finder = self._get("USER_FINDER", "password_reset.users.find_users")
         found: type_user_finder = self._callable("USER_FINDER", finder)
         return found
 

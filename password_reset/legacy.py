@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.log import log_response
 
 from .forms import PasswordResetForm
-from .logging import redact
+from .redaction import redact
 from .views import FlowView
 
 

@@ -9,16 +9,18 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
-from django.core.mail import EmailMultiAlternatives
+from django.core.mail import EmailMessage, EmailMultiAlternatives
 from django.template.loader import render_to_string
 from django.urls import get_script_prefix
 from django.utils import translation
 from django.utils.encoding import punycode
 
-from . import transport
 from .conf import conf
-from .models import OutboxRow, PasswordResetNotice, PasswordResetRequest, stored_email
+from .mail_connection import MailConnection, check_address
+from .models import PasswordResetNotice, PasswordResetRequest
+from .outbox import OutboxRow
 from .pages import Page, path_of
+from .users import stored_email
 from .visitors import browser_in_words, printable
 
 NAME_LENGTH = 40
@@ -27,23 +29,6 @@ NAME_LENGTH = 40
 LINK_LIKE = re.compile(r"[/:@<>\\]|\w\.\w")
 #: RFC 3834 and Microsoft's own: no holiday notice answers these mails.
 HEADERS = {"Auto-Submitted": "auto-generated", "X-Auto-Response-Suppress": "All"}
-
-
-def send_reset(
-    request: PasswordResetRequest,
-    user: AbstractBaseUser,
-    raw: str,
-    expires_at: datetime,
-) -> str:
-    """Mail a link to the address on file and return the message's ID. Raises what the
-    mail back end raises.
-    """
-    return _send(reset_message(request, user, raw, expires_at))
-
-
-def send_changed(notice: PasswordResetNotice) -> str:
-    """Tell the owner that the password was changed and return the message's ID."""
-    return _send(changed_message(notice))
 
 
 def reset_message(
@@ -132,7 +117,7 @@ def _own_domain() -> str:
 
 
 def _message(name: str, to: str, context: dict[str, Any]) -> EmailMultiAlternatives:
-    transport.check_address(to)
+    check_address(to)
     subject, text, html = (
         render_to_string(f"password_reset/mail/{name}{end}", context)
         for end in ("_subject.txt", ".txt", ".html")
@@ -145,8 +130,9 @@ def _message(name: str, to: str, context: dict[str, Any]) -> EmailMultiAlternati
     return message
 
 
-def _send(message: EmailMultiAlternatives) -> str:
-    transport.send(message)
+def send(message: EmailMessage, connection: MailConnection) -> str:
+    """Send a message and return its ID. Raises what the mail back end raises."""
+    connection.send(message)
     # Amazon and SendGrid give the message an ID of their own.
     status = getattr(message, "anymail_status", None)
     return str(

@@ -4,28 +4,22 @@ an UPDATE's count.
 
 from __future__ import annotations
 
-import random
 from datetime import datetime, timedelta
-from typing import Any, Self, TypeVar
+from typing import Self
 
 from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
-from django.db import models, router
-from django.db.models import Case, F, Q, Value, When
+from django.db import models
+from django.db.models import Case, Q, Value, When
 from django.db.models.functions import Length
 from django.db.models.lookups import Exact
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from . import tokens
+from .outbox import OutboxQuerySet, OutboxRow, PrimaryManager
+from .users import identity
 
-#: How long a worker owns the row that it claimed. A crash makes the row due again by
-#: itself.
-LEASE = timedelta(minutes=5)
-MAX_ATTEMPTS = 12
-FIRST_PAUSE = timedelta(seconds=15)
-#: 15 s doubling up to two hours: twelve attempts span about six hours.
-LONGEST_PAUSE = timedelta(hours=2)
 #: PostgreSQL's operator class by which an index answers "begins with" in every
 #: collation; equality too.
 PREFIX = "varchar_pattern_ops"
@@ -37,152 +31,6 @@ class LongNameIndex(models.Index):
     """
 
     max_name_length = 63
-
-
-def pause_after(attempts: int) -> timedelta:
-    """Return how long to wait after the given number of attempts, with jitter so that
-    rows spread out.
-    """
-    doubled = FIRST_PAUSE * (1 << min(attempts - 1, 16))
-    return min(doubled, LONGEST_PAUSE) * random.uniform(0.8, 1.2)  # noqa: S311 (no secret)
-
-
-class PrimaryManager(models.Manager[Any]):
-    """Read where the flow writes: on a replica that lags, a row that was claimed or a
-    link that was mailed a moment ago is not there yet.
-    """
-
-    def get_queryset(self) -> models.QuerySet[Any]:
-        return super().get_queryset().using(router.db_for_write(self.model))
-
-
-Row = TypeVar("Row", bound="OutboxRow")
-
-
-class OutboxQuerySet(models.QuerySet[Row]):
-    """Named sets of rows that a worker settles."""
-
-    def pending(self) -> Self:
-        """Rows that are neither sent nor given up."""
-        return self.filter(processed_at__isnull=True, failed_at__isnull=True)
-
-    def due(self) -> Self:
-        """Rows that a worker may claim now."""
-        due_by_now = Q(next_attempt_at__isnull=True) | Q(
-            next_attempt_at__lte=timezone.now()
-        )
-        return self.pending().filter(due_by_now, attempts__lt=MAX_ATTEMPTS)
-
-    def exhausted(self) -> Self:
-        """Rows whose last attempt ended in a crash: nobody is left to give them up."""
-        return self.pending().filter(
-            attempts__gte=MAX_ATTEMPTS, next_attempt_at__lte=timezone.now()
-        )
-
-    def settled(self) -> Self:
-        """Rows that are sent or given up."""
-        return self.filter(Q(processed_at__isnull=False) | Q(failed_at__isnull=False))
-
-    def retriable(self) -> Self:
-        """Rows that may be tried again at once: given up, or waiting and surely in no
-        worker's hands.
-
-        What is due within a lease may be leased: to set it back would send its mail
-        twice.
-        """
-        leased = Q(
-            attempts__gt=0,
-            next_attempt_at__gt=timezone.now(),
-            next_attempt_at__lte=timezone.now() + LEASE,
-        )
-        return self.filter(processed_at__isnull=True).exclude(
-            Q(failed_at__isnull=True) & leased
-        )
-
-    def revive(self) -> int:
-        """Make rows due at once, with all their attempts before them; return how many
-        could be.
-        """
-        return self.retriable().update(attempts=0, next_attempt_at=None, failed_at=None)
-
-    def claim(self, pk: int) -> Row | None:
-        """Take one due row for the length of a lease; ``None`` when another worker has
-        it.
-        """
-        lease = timezone.now() + LEASE
-        if (
-            self.due()
-            .filter(pk=pk)
-            .update(attempts=F("attempts") + 1, next_attempt_at=lease)
-            == 1
-        ):
-            return self.get(pk=pk)
-        return None
-
-
-class OutboxRow(models.Model):
-    """A mail to send: the row is the truth, the task queue only a bell."""
-
-    ip_address = models.GenericIPAddressField(_("IP address"), null=True, blank=True)
-    user_agent = models.CharField(_("user agent"), max_length=512, blank=True)
-    language = models.CharField(_("language"), max_length=35, blank=True)
-    created_at = models.DateTimeField(
-        _("created at"), default=timezone.now, editable=False
-    )
-    attempts = models.PositiveSmallIntegerField(_("attempts"), default=0)
-    next_attempt_at = models.DateTimeField(_("next attempt at"), null=True, blank=True)
-    processed_at = models.DateTimeField(_("processed at"), null=True, blank=True)
-    failed_at = models.DateTimeField(_("given up at"), null=True, blank=True)
-    mails_sent = models.PositiveSmallIntegerField(_("mails sent"), default=0)
-    #: A code, never an address or a secret.
-    last_error = models.CharField(_("last error"), max_length=64, blank=True)
-
-    class Meta:
-        abstract = True
-
-    @property
-    def is_last_attempt(self) -> bool:
-        """Whether nobody will try again after this attempt."""
-        return self.attempts >= MAX_ATTEMPTS
-
-    def renew_lease(self) -> bool:
-        """Keep the row for another lease while its mails are sent; ``False`` when
-        another worker has it.
-        """
-        return self._update(next_attempt_at=timezone.now() + LEASE)
-
-    def settle(self, error: str = "") -> bool:
-        """Record that everything that could be sent is sent; ``False`` when another
-        worker has the row.
-        """
-        return self._update(processed_at=timezone.now(), last_error=error)
-
-    def postpone(self, error: str) -> bool:
-        """Try again later; ``False`` when another worker has the row."""
-        return self._update(
-            next_attempt_at=timezone.now() + pause_after(self.attempts),
-            last_error=error,
-        )
-
-    def give_up(self, error: str) -> bool:
-        """Record that nobody will try again by themselves; the admin can. ``False``
-        when another was first.
-        """
-        return self._update(failed_at=timezone.now(), last_error=error)
-
-    def _update(self, **values: object) -> bool:
-        """Write unless the row is settled or, after a lease that ran out, in another
-        worker's attempt.
-        """
-        for name, value in values.items():
-            setattr(self, name, value)
-        mine = type(self)._default_manager.filter(
-            pk=self.pk,
-            attempts=self.attempts,
-            processed_at__isnull=True,
-            failed_at__isnull=True,
-        )
-        return mine.update(**values) == 1
 
 
 class PasswordResetRequest(OutboxRow):
@@ -366,18 +214,6 @@ class PasswordResetToken(models.Model):
         same address.
         """
         return bool(user.is_active) and tokens.fits(self.fingerprint, *identity(user))
-
-
-def identity(user: AbstractBaseUser) -> tuple[object, str, str]:
-    """Return what a fingerprint is taken of: key, password hash, stored address."""
-    return user.pk, user.password, stored_email(user)
-
-
-def stored_email(user: AbstractBaseUser) -> str:
-    """Return the address on file, whatever the field's name; mail goes there and
-    nowhere else.
-    """
-    return getattr(user, type(user).get_email_field_name(), None) or ""
 
 
 class PasswordResetNotice(OutboxRow):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.utils.safestring import SafeString, mark_safe
 from django.views.debug import ExceptionReporter
 
-from .logging import redact
+from .redaction import redact
 
 
 class RedactingReporter(ExceptionReporter):

@@ -11,7 +11,6 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
@@ -20,7 +19,6 @@ from django.db import (
     InterfaceError,
     OperationalError,
     ProgrammingError,
-    connections,
     models,
     router,
     transaction,
@@ -28,19 +26,13 @@ from django.db import (
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 
-from . import metrics, revokers, tasks, tokens
+from . import metrics, revokers, tokens, users, worker
 from .conf import conf
-from .logging import redact
-from .models import (
-    FIRST_PAUSE,
-    OutboxQuerySet,
-    PasswordResetNotice,
-    PasswordResetRequest,
-    PasswordResetToken,
-    stored_email,
-)
+from .models import PasswordResetNotice, PasswordResetRequest, PasswordResetToken
+from .outbox import FIRST_PAUSE, OutboxQuerySet
 from .purge import PurgeResult, purge
 from .ratelimit import CounterUnavailable
+from .redaction import redact
 from .revokers import RevocationFailed
 from .signals import reset_completed, reset_rejected, reset_requested
 
@@ -126,7 +118,7 @@ def request_reset(
     )
     # robust: a dead broker must not turn an accepted request into an error; cron finds
     # the row.
-    _after_commit(row, partial(tasks.wake, tasks.deliver_request, row.pk))
+    _after_commit(row, partial(worker.wake, worker.deliver_request, row.pk))
     reset_requested.send_robust(sender=PasswordResetRequest, reset_request=row)
     metrics.requests_total.labels(status="accepted").inc()
     logger.info(
@@ -245,19 +237,24 @@ def _count_once(error: Exception) -> None:
 
 
 def process_due(
-    limit: int = 100, *, stopped: Callable[[], bool] = lambda: False
+    limit: int | None = 100,
+    *,
+    concurrency: int = 1,
+    stopped: Callable[[], bool] = lambda: False,
 ) -> int:
-    """Work on what is due, oldest first, in this process; return how many rows were
+    """Work on what is due, notices first, in this process; return how many rows were
     claimed.
 
     For Celery beat, cron, or anything that can call a function: the safety net of every
-    queue. ``stopped`` is asked before each row; while no mail can leave, one row is
-    tried and the others keep their attempts.
+    queue. ``limit`` rows at most, ``None`` for all; ``concurrency`` emails are on their
+    way at once, each over a mail and a database connection of its own (one at a time on
+    SQLite and inside a transaction). ``stopped`` is asked before each row; while no
+    mail can leave, one row is tried and the others keep their attempts.
     """
     if not conf.enabled:
         return 0
-    tasks.settle_exhausted()
-    return tasks.work_off(limit, stopped)
+    worker.settle_exhausted()
+    return worker.work_off(limit, senders=concurrency, stopped=stopped)
 
 
 def backlog() -> Backlog:
@@ -326,12 +323,7 @@ def _locked_user(token: PasswordResetToken) -> AbstractBaseUser:
     """Read the user again, under lock: between form and commit it may have been
     deactivated or deleted.
     """
-    database = router.db_for_write(get_user_model())
-    no_key = connections[database].features.has_select_for_no_key_update
-    locked = (
-        get_user_model()._base_manager.using(database).select_for_update(no_key=no_key)
-    )
-    user: AbstractBaseUser | None = locked.filter(pk=token.user_id).first()
+    user = users.locked(token.user_id)
     if user is None or not token.fits(user):
         raise TokenError("used")
     return user
@@ -343,11 +335,11 @@ def _write_notice(
     ip_address: str | None,
     user_agent: str,
 ) -> PasswordResetNotice | None:
-    if not stored_email(user):
+    if not users.stored_email(user):
         return None
     notice: PasswordResetNotice = PasswordResetNotice.objects.create(
         user_id=user.pk,
-        email=stored_email(user),
+        email=users.stored_email(user),
         ip_address=ip_address,
         user_agent=user_agent,
         language=token.request.language if token.request else "",
@@ -376,7 +368,7 @@ def _release(notice: PasswordResetNotice | None, count: int) -> None:
         PasswordResetNotice.objects.filter(pk=notice.pk).update(
             sessions_deleted=count, next_attempt_at=None
         )
-        _after_commit(notice, partial(tasks.wake, tasks.deliver_notice, notice.pk))
+        _after_commit(notice, partial(worker.wake, worker.deliver_notice, notice.pk))
 
 
 def _announce(reset: _Reset, count: int) -> None:

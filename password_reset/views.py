@@ -30,9 +30,9 @@ from django.views.generic import View
 from . import flows, metrics, ratelimit, services
 from .conf import conf
 from .forms import PasswordResetForm, SetPasswordForm, password_rules
-from .logging import scrub
 from .models import PasswordResetToken
 from .pages import Page, login_url, path_of
+from .redaction import scrub
 from .reporting import RedactingReporter
 from .visitors import visitor_of
 

@@ -87,7 +87,7 @@ def config(style: str, level: str) -> dict[str, Any]:
         "version": 1,
         "disable_existing_loggers": False,
         "filters": {
-            "tokens": {"()": "password_reset.logging.RedactResetTokens"},
+            "tokens": {"()": "password_reset.redaction.RedactResetTokens"},
             "request_id": {"()": "project.logs.AddRequestId"},
         },
         "formatters": {

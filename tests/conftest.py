@@ -24,11 +24,11 @@ def empty_cache() -> None:
 
 
 @pytest.fixture(autouse=True)
-def calm() -> None:
-    """Start each test without the flood of the one before it."""
-    from password_reset import bells  # noqa: PLC0415 - needs settings
+def no_burst() -> None:
+    """Start each test without the burst of the one before it."""
+    from password_reset import wakeup  # noqa: PLC0415 - needs settings
 
-    bells._flood.cache_clear()
+    wakeup._throttle.cache_clear()
 
 
 @pytest.fixture(autouse=True)

@@ -41,11 +41,11 @@ def run_worker(name: str) -> None:
     django.setup()
     from django.core.management import call_command  # noqa: PLC0415 - needs settings
 
-    from password_reset import models  # noqa: PLC0415 - needs settings
+    from password_reset import outbox  # noqa: PLC0415 - needs settings
 
-    models.LEASE = timedelta(seconds=float(os.environ["OUTAGE_LEASE"]))
-    models.FIRST_PAUSE = timedelta(seconds=float(os.environ["OUTAGE_PAUSE"]))
-    models.LONGEST_PAUSE = 20 * models.FIRST_PAUSE
+    outbox.LEASE = timedelta(seconds=float(os.environ["OUTAGE_LEASE"]))
+    outbox.FIRST_PAUSE = timedelta(seconds=float(os.environ["OUTAGE_PAUSE"]))
+    outbox.LONGEST_PAUSE = 20 * outbox.FIRST_PAUSE
     call_command(*WORKERS[name])
 
 

@@ -11,7 +11,7 @@ import django
 from tests.site_settings import *  # noqa: F403
 from tests.site_settings import DATABASES
 
-# Tests of the queue, of cron and of lost bells switch to the back end that they are
+# Tests of the queue, of cron and of lost tasks switch to the back end that they are
 # about.
 TASKS_PACKAGE = "django.tasks" if django.VERSION >= (6, 0) else "django_tasks"
 TASKS = {

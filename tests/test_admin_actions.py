@@ -12,12 +12,11 @@ from django.core import mail
 from django.utils import timezone
 
 from password_reset.models import (
-    LEASE,
-    MAX_ATTEMPTS,
     PasswordResetNotice,
     PasswordResetRequest,
     PasswordResetToken,
 )
+from password_reset.outbox import LEASE, MAX_ATTEMPTS
 from tests.factories import UserFactory
 from tests.staff import NOTICES, REQUESTS, TOKENS, act, link_of, messages_of, staff
 from tests.walk import spend
@@ -173,7 +172,7 @@ def test_a_mail_that_waits_for_hours_is_sent_by_a_retry(user):
 
 def test_a_mail_in_a_worker_s_hands_is_not_sent_a_second_time(user):
     row = request_of(user)
-    PasswordResetRequest.objects.claim(row.pk)
+    assert PasswordResetRequest.objects.claim(1) == [row]
     response = act(staff(*RETRY), REQUESTS, "retry", row)
     assert messages_of(response).startswith("0 mails are due at once.")
     assert mail.outbox == []
@@ -181,7 +180,7 @@ def test_a_mail_in_a_worker_s_hands_is_not_sent_a_second_time(user):
 
 def test_a_mail_whose_worker_died_is_sent_by_a_retry_after_its_lease(user):
     row = request_of(user)
-    PasswordResetRequest.objects.claim(row.pk)
+    assert PasswordResetRequest.objects.claim(1) == [row]
     with time_machine.travel(timezone.now() + LEASE + timedelta(seconds=1)):
         act(staff(*RETRY), REQUESTS, "retry", row)
     assert len(mail.outbox) == 1

@@ -195,7 +195,7 @@ def test_a_look_up_without_an_index_is_reported(production):
 
 
 def test_a_host_with_a_finder_of_its_own_needs_no_such_index(production):
-    production.PASSWORD_RESET_USER_FINDER = "password_reset.tasks.find_users"
+    production.PASSWORD_RESET_USER_FINDER = "password_reset.users.find_users"
     with connection.cursor() as cursor:
         cursor.execute("DROP INDEX users_upper_email")
     assert ours(databases=["default"]) == set()

@@ -14,13 +14,8 @@ from django.utils import timezone
 from prometheus_client import REGISTRY
 
 from password_reset import services
-from password_reset.models import (
-    FIRST_PAUSE,
-    LEASE,
-    MAX_ATTEMPTS,
-    PasswordResetNotice,
-    PasswordResetRequest,
-)
+from password_reset.models import PasswordResetNotice, PasswordResetRequest
+from password_reset.outbox import FIRST_PAUSE, LEASE, MAX_ATTEMPTS
 from password_reset.signals import reset_mail_failed
 from tests.factories import NEW_PASSWORD, UserFactory
 from tests.walk import token_in
@@ -201,7 +196,7 @@ def test_after_twelve_attempts_in_about_six_hours_a_request_is_given_up(
 @pytest.mark.sqlite
 def test_a_request_that_is_given_up_is_left_alone(mail_server_down, user):
     ask(user.email)
-    PasswordResetRequest.objects.get().give_up("ConnectionRefusedError")
+    PasswordResetRequest.objects.get().mark_failed("ConnectionRefusedError")
     mail_server_down.start()
     make_due()
     assert services.process_due() == 0
@@ -308,16 +303,21 @@ def test_a_worker_that_lost_its_lease_changes_nothing_of_its_successor_s_attempt
     settings, user
 ):
     settings.PASSWORD_RESET_TASK_BACKEND = None
-    row = ask(user.email)
-    slow = PasswordResetRequest.objects.claim(row.pk)
+    ask(user.email)
+    [slow] = PasswordResetRequest.objects.claim(1)
     make_due()
-    successor = PasswordResetRequest.objects.claim(row.pk)
+    [successor] = PasswordResetRequest.objects.claim(1)
     before = PasswordResetRequest.objects.values().get()
     assert not any(
-        [slow.renew_lease(), slow.postpone("late"), slow.give_up("late"), slow.settle()]
+        [
+            slow.renew_lease(),
+            slow.retry_later("late"),
+            slow.mark_failed("late"),
+            slow.mark_processed(),
+        ]
     )
     assert PasswordResetRequest.objects.values().get() == before
-    assert successor.settle()
+    assert successor.mark_processed()
 
 
 @pytest.mark.sqlite
@@ -325,7 +325,10 @@ def test_a_row_is_given_up_by_one_of_two_who_find_it_exhausted(settings, user):
     settings.PASSWORD_RESET_TASK_BACKEND = None
     row = ask(user.email)
     first, second = (PasswordResetRequest.objects.get(pk=row.pk) for _ in range(2))
-    assert [first.give_up("crashed"), second.give_up("crashed")] == [True, False]
+    assert [first.mark_failed("crashed"), second.mark_failed("crashed")] == [
+        True,
+        False,
+    ]
 
 
 @pytest.mark.parametrize("worker", ["db_worker", "request_loop"])

@@ -7,7 +7,7 @@ import threading
 import pytest
 from django.core import mail
 
-from password_reset import embedded, services, tasks
+from password_reset import embedded, services, worker
 from password_reset.conf import conf
 from password_reset.models import PasswordResetRequest
 from tests.factories import UserFactory
@@ -24,7 +24,7 @@ def plain_host(settings, monkeypatch):
     """A host without TASKS, outside a test run; its mail goes to the test's outbox."""
     monkeypatch.setattr(conf, "has_embedded_worker", lambda: True)
     yield mail.outbox
-    tasks._embedded.stop()
+    worker.embedded.stop()
 
 
 def ask(email):
@@ -101,5 +101,5 @@ def test_a_failure_of_the_work_does_not_end_the_thread(monkeypatch):
 def test_a_switched_off_flow_sends_nothing(settings):
     settings.PASSWORD_RESET_ENABLED = False
     PasswordResetRequest.objects.create(email=UserFactory().email)
-    tasks.work_off_all()
+    worker._work_off_all()
     assert not mail.outbox

@@ -10,7 +10,7 @@ from django.urls import NoReverseMatch, clear_url_caches, include, path, reverse
 from django.utils.encoding import force_bytes
 from django.utils.http import urlsafe_base64_encode
 
-from password_reset.logging import redact
+from password_reset.redaction import redact
 from tests.factories import NEW_PASSWORD, UserFactory
 from tests.test_pages import ASSET, HEADERS, INLINE
 

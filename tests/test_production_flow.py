@@ -4,7 +4,7 @@ SMTP, each a process of its own.
 
 import pytest
 
-from password_reset import bells, services
+from password_reset import services, wakeup
 from tests.factories import NEW_PASSWORD, OLD_PASSWORD, UserFactory
 from tests.people import Person, walk_the_flow
 
@@ -32,11 +32,11 @@ def test_a_worker_ends_when_it_is_asked_to(processes, smtp_server):
     assert worker.stop() == 0
 
 
-def test_a_flood_whose_rows_share_bells_is_mailed_whole_without_cron(
+def test_a_burst_whose_rows_share_tasks_is_mailed_whole_without_cron(
     processes, settings, smtp_server
 ):
     settings.TASKS = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend"}}
-    users = UserFactory.create_batch(2 * bells.FLOOD)
+    users = UserFactory.create_batch(2 * wakeup.THRESHOLD)
     for user in users:
         services.request_reset(
             user.email, ip_address="192.0.2.1", user_agent="test", language="en"

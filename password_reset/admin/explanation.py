@@ -18,13 +18,13 @@ from password_reset import services
 from password_reset.checks.sending import NO_WORKER_AFTER
 from password_reset.conf import conf
 from password_reset.models import (
-    MAX_ATTEMPTS,
     PasswordResetNotice,
     PasswordResetRequest,
     PasswordResetToken,
-    stored_email,
 )
+from password_reset.outbox import MAX_ATTEMPTS
 from password_reset.ratelimit import CounterUnavailable, address_retry_after
+from password_reset.users import stored_email
 
 from . import reasons, sending
 from .states import at, of_link

@@ -1,6 +1,4 @@
-"""Why a mail did not leave: the code on a row (``password_reset.transport``) in words
-for support staff.
-"""
+"""Why a mail did not leave: the code on a row in words for support staff."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ try again now.
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.contrib import admin, messages
 from django.db import transaction
@@ -16,47 +16,40 @@ from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from password_reset import tasks, transport
+from password_reset import worker
 from password_reset.conf import conf
-from password_reset.models import (
-    OutboxQuerySet,
-    OutboxRow,
-    PasswordResetRequest,
-    PasswordResetToken,
-)
+from password_reset.models import PasswordResetRequest, PasswordResetToken
+from password_reset.outbox import OutboxQuerySet, OutboxRow
 
 from . import reasons, sending, states, support
 from .accounts import link
 from .lists import ReadOnlyAdmin, in_chunks, log, pks
 
-if TYPE_CHECKING:
-    from django.tasks import Task
-
-#: Rows that a retry rings for. Each bell has a worker take some of the others along,
-#: and cron finds the rest.
-BELLS = 100
+#: Rows that are sent in this process where the task back end works at once; cron, or
+#: the worker that is woken, finds the rest.
+AT_ONCE = 100
 
 
 class OutboxAdmin(ReadOnlyAdmin):
     """Mails to send, their attempts and their fate."""
 
     actions = ["retry"]
-    bell: Task[[int], None]
+    kind: worker.Kind
 
     @admin.action(permissions=["retry"], description=gettext_lazy("Try again now"))
     def retry(self, request: HttpRequest, queryset: OutboxQuerySet[Any]) -> None:
         if not conf.enabled:
             self.message_user(request, sending.SWITCHED_OFF, messages.ERROR)
             return
-        revived = 0
+        requeued = 0
         for rows in in_chunks(queryset.retriable()):
             keys = [row.pk for row in rows]
-            revived += self.model.objects.filter(pk__in=keys).revive()
+            requeued += self.model.objects.filter(pk__in=keys).requeue()
             log(request, rows, _("Asked to be tried again at once."))
-            # A row rings once it is written, and for itself alone: whatever fails here,
-            # cron finds it due.
-            transaction.on_commit(partial(_ring, self.bell, keys[:BELLS]), robust=True)
-        self._tell(request, revived)
+            # Robust: whatever fails here, cron finds the rows due.
+            wake = partial(worker.wake_for, self.kind, keys[:AT_ONCE])
+            transaction.on_commit(wake, robust=True)
+        self._tell(request, requeued)
 
     def has_retry_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm(
@@ -71,24 +64,24 @@ class OutboxAdmin(ReadOnlyAdmin):
     def trouble(self, row: OutboxRow) -> str:
         return reasons.in_words(row.last_error)
 
-    def _tell(self, request: HttpRequest, revived: int) -> None:
+    def _tell(self, request: HttpRequest, requeued: int) -> None:
         done = ngettext(
             "%(count)d mail is due at once.",
             "%(count)d mails are due at once.",
-            revived,
+            requeued,
         )
         rest = _(
             "What is sent already, or is tried within five minutes by itself, was left "
             "alone."
         )
-        level = messages.SUCCESS if revived else messages.WARNING
-        self.message_user(request, f"{done % {'count': revived}} {rest}", level)
+        level = messages.SUCCESS if requeued else messages.WARNING
+        self.message_user(request, f"{done % {'count': requeued}} {rest}", level)
 
 
 class RequestAdmin(OutboxAdmin):
     """What people typed into the form."""
 
-    bell = tasks.deliver_request
+    kind = worker.REQUESTS
     list_display = ("email", "state", "created_at", "ip_address", "trouble")
     list_filter = (states.OutboxStateFilter,)
     fields = (
@@ -143,7 +136,7 @@ class RequestAdmin(OutboxAdmin):
 class NoticeAdmin(OutboxAdmin):
     """The mails that tell owners of a changed password."""
 
-    bell = tasks.deliver_notice
+    kind = worker.NOTICES
     list_display = ("email", "user", "state", "created_at", "ip_address", "trouble")
     list_filter = (states.OutboxStateFilter,)
     list_select_related = ("user",)
@@ -163,14 +156,3 @@ class NoticeAdmin(OutboxAdmin):
         "language",
     )
     readonly_fields = ("state", "trouble")
-
-
-def _ring(bell: Task[[int], None], keys: list[int]) -> None:
-    """Ring for rows until, where a bell sends in this process, it turns out that no
-    mail can leave.
-    """
-    with transport.connection() as line:
-        for key in keys:
-            if line.down:
-                return
-            tasks.wake(bell, key)

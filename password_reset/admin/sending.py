@@ -19,8 +19,8 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from password_reset import flows
 from password_reset.conf import conf
-from password_reset.models import stored_email
 from password_reset.ratelimit import CounterUnavailable, RateLimited
+from password_reset.users import stored_email
 
 from . import accounts
 from .lists import log

@@ -13,7 +13,8 @@ from django.utils import formats, timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, pgettext_lazy
 
-from password_reset.models import OutboxRow, PasswordResetToken
+from password_reset.models import PasswordResetToken
+from password_reset.outbox import OutboxRow
 
 type_rows = Callable[[Any], QuerySet[Any]]
 

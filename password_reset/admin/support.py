@@ -13,7 +13,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from password_reset.models import stored_email
+from password_reset.users import stored_email
 
 from . import accounts, explanation
 

@@ -14,7 +14,7 @@ from django.db import DatabaseError, router
 from django.urls import NoReverseMatch
 from django.utils import timezone
 
-from password_reset import bells, services
+from password_reset import services, wakeup
 from password_reset.conf import PREFIX, Settings, conf
 from password_reset.models import PasswordResetRequest
 from password_reset.pages import Page, path_of
@@ -91,7 +91,7 @@ def check_link(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
 def check_task_backend(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     """E003: the bell rings nowhere."""
     alias = _alias()
-    if alias is None or alias in bells.aliases():
+    if alias is None or alias in wakeup.aliases():
         return []
     return [
         Error(
@@ -108,7 +108,7 @@ def check_task_queue(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     one.
     """
     alias = _usable_alias()
-    if alias is None or (queue := bells.queue_of(alias)) == bells.DEFAULT_QUEUE:
+    if alias is None or (queue := wakeup.queue_of(alias)) == wakeup.DEFAULT_QUEUE:
         return []
     return [
         Info(
@@ -123,7 +123,7 @@ def check_task_queue(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
 def check_immediate(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     """W001: mails are sent inside the web request."""
     alias = _usable_alias()
-    if settings.DEBUG or alias is None or not bells.is_immediate(alias):
+    if settings.DEBUG or alias is None or not wakeup.is_immediate(alias):
         return []
     return [
         Warning(
@@ -180,7 +180,7 @@ def _alias() -> str | None:
 
 def _usable_alias() -> str | None:
     alias = _alias()
-    return alias if alias in bells.aliases() else None
+    return alias if alias in wakeup.aliases() else None
 
 
 def _problem(name: str) -> str:

@@ -1,5 +1,5 @@
-"""The bell that wakes a worker: a task of the host's queue, which carries a number and
-may get lost.
+"""The wake-up of a worker: a task of the host's queue, which carries a number and may
+get lost, or a NOTIFY of PostgreSQL.
 """
 
 from __future__ import annotations
@@ -16,9 +16,11 @@ from typing import TYPE_CHECKING
 import django
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
+from django.db import connections, router
 from django.utils import timezone
 
 from .conf import conf
+from .models import PasswordResetRequest
 
 if TYPE_CHECKING or django.VERSION >= (6, 0):
     from django.tasks import (
@@ -40,16 +42,18 @@ logger = logging.getLogger("password_reset")
 
 DEFAULT_QUEUE: str = DEFAULT_TASK_QUEUE_NAME
 
-#: Rows in a second, from one process, that are a flood: from here on they share bells.
-FLOOD = 20
-#: Seconds by which a shared bell is put off, to ring for the rows that come until then.
-PAUSE = 0.5
-#: Seconds before a shared bell rings in which rows get another: the clock of the
-#: worker's host may be ahead.
+#: Rows in a second, from one process, from which on they share wake-ups.
+THRESHOLD = 20
+#: Seconds by which a shared wake-up is put off, to cover the rows that come until then.
+DELAY = 0.5
+#: Seconds before a shared wake-up in which rows get another: the clock of the worker's
+#: host may be ahead.
 CLOCK_SKEW = 0.25
+#: The channel on which PostgreSQL tells a loop of a new row.
+CHANNEL = "password_reset"
 
 
-def bell(function: Callable[[int], None]) -> Task[[int], None]:
+def worker_task(function: Callable[[int], None]) -> Task[[int], None]:
     """Make a task of a function. A task is checked when it is made, and a host whose
     TASKS has neither the alias nor the queue ``default`` must be able to start all the
     same; a system check says what is missing.
@@ -80,59 +84,68 @@ def is_immediate(alias: str) -> bool:
     return type(task_backends[alias]).__name__ == "ImmediateBackend"
 
 
-def ring(bell: Task[[int], None], pk: int) -> None:
+def wake_by_task(task: Task[[int], None], pk: int) -> None:
     """Ask the task back end, where there is one, to work on a row that is committed.
 
-    In a flood most rows are left to a bell that is going to ring: whoever hears one
-    works on all that is due.
+    In a burst most rows are left to a wake-up that is to come: whoever gets one works
+    on all that is due. Without a back end PostgreSQL tells a loop that listens.
     """
     alias = conf.task_backend
     if alias is None:
+        notify_loop()
         return
     if not settings.DEBUG and is_immediate(alias):
         _warn_of_immediate()
-    aimed = _aimed(bell, alias, queue_of(alias))
-    flood = _flood(aimed)
-    if not flood.rises() or not _can_wait(alias):
+    aimed = _aimed(task, alias, queue_of(alias))
+    throttle = _throttle(aimed)
+    if not throttle.is_exceeded() or not _can_wait(alias):
         aimed.enqueue(pk)
-    elif not flood.is_covered:
+    elif not throttle.is_covered:
         now, clock = timezone.now(), monotonic()
-        aimed.using(run_after=now + timedelta(seconds=PAUSE)).enqueue(pk)
-        # Only now: a bell that could not be hung rings for nobody.
-        flood.covered_until = clock + PAUSE - CLOCK_SKEW
+        aimed.using(run_after=now + timedelta(seconds=DELAY)).enqueue(pk)
+        # Only now: a wake-up that could not be enqueued covers nobody.
+        throttle.covered_until = clock + DELAY - CLOCK_SKEW
 
 
-class Flood:
-    """How fast this process writes rows, and until when a shared bell rings for them.
+def notify_loop() -> None:
+    """Wake ``process_reset_requests --loop`` where the database can (PostgreSQL)."""
+    connection = connections[router.db_for_write(PasswordResetRequest)]
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_notify(%s, '')", [CHANNEL])
 
-    Needs no lock: of two threads at the same moment each may hang a shared bell, and
-    one of them is spare.
+
+class WakeupThrottle:
+    """How fast this process writes rows, and until when a shared wake-up covers them.
+
+    Needs no lock: of two threads at the same moment each may enqueue a shared wake-up,
+    and one of them is spare.
     """
 
     def __init__(self) -> None:
         self.covered_until = 0.0
-        self._recent: deque[float] = deque(maxlen=FLOOD)
+        self._recent: deque[float] = deque(maxlen=THRESHOLD)
 
-    def rises(self) -> bool:
-        """Count one row; tell whether a second has brought ``FLOOD`` of them."""
+    def is_exceeded(self) -> bool:
+        """Count one row; return whether a second has brought ``THRESHOLD`` of them."""
         now = monotonic()
         self._recent.append(now)
-        return len(self._recent) == FLOOD and now - self._recent[0] < 1
+        return len(self._recent) == THRESHOLD and now - self._recent[0] < 1
 
     @property
     def is_covered(self) -> bool:
-        """Whether a shared bell will ring after this moment."""
+        """Whether a shared wake-up comes after this moment."""
         return monotonic() < self.covered_until
 
 
 @lru_cache(maxsize=8)
-def _flood(aimed: Task[[int], None]) -> Flood:
-    return Flood()
+def _throttle(aimed: Task[[int], None]) -> WakeupThrottle:
+    return WakeupThrottle()
 
 
 @lru_cache(maxsize=8)
-def _aimed(bell: Task[[int], None], alias: str, queue: str) -> Task[[int], None]:
-    return bell.using(backend=alias, queue_name=queue)
+def _aimed(task: Task[[int], None], alias: str, queue: str) -> Task[[int], None]:
+    return task.using(backend=alias, queue_name=queue)
 
 
 def _can_wait(alias: str) -> bool:

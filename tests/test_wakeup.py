@@ -1,5 +1,5 @@
-"""One bell for each row, and in a flood one for many; whatever bells do, each row gets
-its mail.
+"""One wake-up for each row, and in a burst one for many; whatever becomes of them, each
+row gets its mail.
 """
 
 from datetime import timedelta
@@ -9,7 +9,7 @@ import pytest
 from django.core.management import call_command
 from django.utils import timezone
 
-from password_reset import bells, services, tasks
+from password_reset import services, wakeup, worker
 from password_reset.models import PasswordResetRequest
 from tests.factories import UserFactory
 
@@ -25,7 +25,7 @@ else:
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.sqlite]
 
 DATABASE_QUEUE = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend"}}
-HALF = bells.FLOOD // 2
+HALF = wakeup.THRESHOLD // 2
 
 
 class TakesNoOrders(ImmediateBackend):
@@ -50,7 +50,7 @@ class FailsOnce(ImmediateBackend):
                 raise ConnectionRefusedError("no broker here")
 
 
-def bells_of_the_queue():
+def tasks_of_the_queue():
     """Return the tasks that may run now, and those that are put off."""
     from django_tasks_db.models import DBTaskResult  # noqa: PLC0415 - needs settings
 
@@ -64,7 +64,7 @@ def bells_of_the_queue():
 def queue(settings):
     settings.TASKS = DATABASE_QUEUE
 
-    return bells_of_the_queue
+    return tasks_of_the_queue
 
 
 class Clock:
@@ -79,7 +79,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch):
     clock = Clock()
-    monkeypatch.setattr(bells, "monotonic", clock)
+    monkeypatch.setattr(wakeup, "monotonic", clock)
     return clock
 
 
@@ -89,86 +89,93 @@ def ask(email="nobody@example.com"):
     )
 
 
-def flood(count=3 * bells.FLOOD):
+def burst(count=3 * wakeup.THRESHOLD):
     return [ask(f"somebody{n}@example.com") for n in range(count)]
 
 
-def test_each_row_has_a_bell_of_its_own(queue):
+def test_each_row_has_a_task_of_its_own(queue):
     for _ in range(HALF):
         ask()
-    assert [len(bells_) for bells_ in queue()] == [HALF, 0]
+    assert [len(tasks) for tasks in queue()] == [HALF, 0]
 
 
-def test_a_slow_stream_is_no_flood(queue, clock):
-    for _ in range(2 * bells.FLOOD):
+def test_a_slow_stream_is_no_burst(queue, clock):
+    for _ in range(2 * wakeup.THRESHOLD):
         ask()
         clock.seconds += 1 / HALF
-    assert sum(map(len, queue())) == 2 * bells.FLOOD
+    assert sum(map(len, queue())) == 2 * wakeup.THRESHOLD
 
 
-def test_in_a_flood_one_bell_that_is_yet_to_ring_stands_for_many_rows(queue, clock):
+def test_in_a_burst_one_task_that_is_yet_to_run_covers_many_rows(queue, clock):
     before = timezone.now()
-    flood()
-    rung, hung = queue()
-    assert len(rung) == bells.FLOOD - 1
-    assert len(hung) == 1
-    assert hung[0].run_after >= before + timedelta(seconds=bells.PAUSE)
+    burst()
+    ready, put_off = queue()
+    assert len(ready) == wakeup.THRESHOLD - 1
+    assert len(put_off) == 1
+    assert put_off[0].run_after >= before + timedelta(seconds=wakeup.DELAY)
 
 
-def test_no_row_is_left_to_a_bell_that_another_host_s_clock_may_already_have_rung(
+def test_no_row_is_left_to_a_task_that_another_host_s_clock_may_already_have_run(
     queue, clock
 ):
-    flood()
-    clock.seconds += bells.PAUSE - bells.CLOCK_SKEW
-    flood()
+    burst()
+    clock.seconds += wakeup.DELAY - wakeup.CLOCK_SKEW
+    burst()
     assert len(queue()[1]) == 2
 
 
 def test_a_queue_that_cannot_put_tasks_off_is_asked_for_each_row(settings):
     settings.TASKS = {"default": {"BACKEND": f"{__name__}.TakesNoOrders"}}
-    rows = flood()
+    rows = burst()
     assert TakesNoOrders.rung == len(rows)
 
 
-def test_a_shared_bell_that_could_not_be_hung_rings_for_nobody(settings):
+def test_a_shared_task_that_could_not_be_enqueued_covers_nobody(settings):
     settings.TASKS = {"default": {"BACKEND": f"{__name__}.FailsOnce"}}
-    flood()
+    burst()
     assert FailsOnce.hung == 2
 
 
 def test_a_host_s_tests_find_each_task_in_the_dummy_queue(settings):
     settings.TASKS = {"default": {"BACKEND": f"{DummyBackend.__module__}.DummyBackend"}}
-    rows = flood()
+    rows = burst()
     assert len(task_backends["default"].results) == len(rows)
 
 
-def test_a_bell_that_ends_with_its_hands_full_rings_the_next(queue, settings, smtp):
+def test_a_task_that_ends_with_work_left_wakes_the_next(
+    queue, settings, smtp, monkeypatch
+):
+    monkeypatch.setattr(worker, "BATCH", 2)
+    monkeypatch.setattr(worker, "TASK_SECONDS", 0.01)
     settings.PASSWORD_RESET_TASK_BACKEND = None
-    rows = flood(3 * tasks.BURST)
+    rows = [ask(user.email) for user in UserFactory.create_batch(10)]
     settings.PASSWORD_RESET_TASK_BACKEND = "default"
-    bells.ring(tasks.deliver_request, rows[0].pk)
+    wakeup.wake_by_task(worker.deliver_request, rows[0].pk)
     call_command("db_worker", "--batch")
-    assert not PasswordResetRequest.objects.pending().exists()
+    assert len(smtp.deliveries) == 10
+    from django_tasks_db.models import DBTaskResult  # noqa: PLC0415 - needs settings
+
+    assert DBTaskResult.objects.count() > 1
     assert len(queue()[0]) == 0
 
 
-def test_a_bell_that_finds_nothing_it_may_do_rings_no_other(queue, settings):
-    rows = flood(2)
+def test_a_task_that_finds_nothing_it_may_do_wakes_no_other(queue, settings):
+    rows = burst(2)
     settings.PASSWORD_RESET_ENABLED = False
     call_command("db_worker", "--batch")
     assert PasswordResetRequest.objects.due().count() == len(rows)
     assert queue() == ([], [])
 
 
-def test_while_no_mail_can_leave_no_other_bell_costs_the_rows_their_attempts(
+def test_while_no_mail_can_leave_no_other_task_costs_the_rows_their_attempts(
     queue, settings, smtp
 ):
     settings.PASSWORD_RESET_TASK_BACKEND = None
     mailless = ask()
-    for user in UserFactory.create_batch(tasks.BURST // 2):
+    for user in UserFactory.create_batch(5):
         ask(user.email)
     settings.PASSWORD_RESET_TASK_BACKEND = "default"
-    bells.ring(tasks.deliver_request, mailless.pk)
+    wakeup.wake_by_task(worker.deliver_request, mailless.pk)
     smtp.stop()
     call_command("db_worker", "--batch")
     assert PasswordResetRequest.objects.pending().filter(attempts=1).count() == 1

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from contextvars import ContextVar
+from contextlib import suppress
 from copy import copy
 from email import message_from_bytes
 from email.errors import HeaderParseError
@@ -43,13 +41,13 @@ class Undeliverable(ValueError):
     """The address on file cannot stand in a mail at all."""
 
 
-class Line:
-    """A connection to the mail provider, kept for the next mail until one fails."""
+class MailConnection:
+    """A connection to the mail provider, kept for the next email until one fails."""
 
     def __init__(self) -> None:
         self._backend: Any = None
-        #: Whether the last mail's failure says that no mail can leave at present.
-        self.down = False
+        #: Whether the last failure says that no email can leave at present.
+        self.unavailable = False
 
     def send(self, message: EmailMessage) -> None:
         """Send a message. Raises what the mail back end raises."""
@@ -61,11 +59,11 @@ class Line:
             # A server hangs up on a connection that is old or has carried its share: no
             # verdict on the mail.
             if not kept or not _hung_up(error):
-                self.down = is_outage(error)
+                self.unavailable = is_outage(error)
                 raise
             self.send(message)
         else:
-            self.down = False
+            self.unavailable = False
 
     def close(self) -> None:
         """Hang up. A failure of that must not make a mail that has left look like one
@@ -81,35 +79,6 @@ class Line:
             self._backend = _new_backend()
             self._backend.open()
         return self._backend
-
-
-_line: ContextVar[Line | None] = ContextVar("password_reset_line", default=None)
-
-
-@contextmanager
-def connection() -> Iterator[Line]:
-    """Send the mails of the block over one connection; an outer block's, where there is
-    one.
-    """
-    outer = _line.get()
-    if outer is not None:
-        yield outer
-        return
-    line = Line()
-    reset = _line.set(line)
-    try:
-        yield line
-    finally:
-        _line.reset(reset)
-        line.close()
-
-
-def send(message: EmailMessage) -> None:
-    """Send one message over the open connection, else over one of its own. Raises what
-    the mail back end raises.
-    """
-    with connection() as line:
-        line.send(message)
 
 
 def check_address(address: str) -> None:

@@ -10,7 +10,7 @@ from django.test import RequestFactory
 from django.utils.log import AdminEmailHandler
 from pythonjsonlogger.json import JsonFormatter
 
-from password_reset.logging import RedactResetTokens, redact
+from password_reset.redaction import RedactResetTokens, redact
 
 RAW = "0123456789abcdef" * 4
 

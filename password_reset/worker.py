@@ -1,0 +1,441 @@
+"""The worker: claim a batch, look users up, issue the secrets, send, settle.
+
+A secret is born here and leaves by the email alone. No transaction is open while a mail
+server is spoken to.
+"""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from threading import Lock, Thread
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.db import DatabaseError, connections, router
+from django.utils import timezone
+from django.views.decorators.debug import sensitive_variables
+
+from . import mail_connection, mailer, metrics, tokens, users
+from .conf import conf
+from .embedded import EmbeddedWorker
+from .mail_connection import MailConnection
+from .models import PasswordResetNotice, PasswordResetRequest, PasswordResetToken
+from .outbox import OutboxQuerySet, OutboxRow
+from .redaction import redact
+from .signals import reset_mail_failed
+from .wakeup import is_immediate, wake_by_task, worker_task
+
+if TYPE_CHECKING:
+    from django.tasks import Task
+
+logger = logging.getLogger("password_reset")
+
+#: Rows that one claim takes.
+BATCH = 100
+#: Emails on their way at once, each over a connection of its own.
+SENDERS = 8
+#: Seconds that a woken task works before it wakes the next: a worker that is asked to
+#: stop waits for no more than this.
+TASK_SECONDS = 5.0
+#: Seconds after which a sender asks whether a row is still its own.
+LEASE_CHECK = 60.0
+
+
+Letter = Callable[[MailConnection], None]
+
+
+@dataclass
+class Job:
+    """What a claimed row asks for: emails, each written and sent by one call.
+
+    ``mails_sent`` counts those of earlier attempts too.
+    """
+
+    row: OutboxRow
+    letters: list[Letter] = field(default_factory=list)
+    mails_sent: int = 0
+    errors: list[Exception] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of row: where it lies, its name in logs, and which emails it asks for."""
+
+    model: type[Any]
+    log_name: str
+    task: Task[[int], None]
+    #: Rows for which there is nobody to mail have none.
+    jobs: Callable[[list[Any]], Iterator[Job]]
+
+    @property
+    def outbox(self) -> OutboxQuerySet[Any]:
+        rows: OutboxQuerySet[Any] = self.model.objects.all()
+        return rows
+
+
+@worker_task
+def deliver_request(request_id: int) -> None:
+    """Send the links that a request asks for. A queue sees nothing but a number."""
+    _answer(REQUESTS, deliver_request, request_id)
+
+
+@worker_task
+def deliver_notice(notice_id: int) -> None:
+    """Send the mail that tells an owner of a changed password."""
+    _answer(NOTICES, deliver_notice, notice_id)
+
+
+def wake(task: Task[[int], None], pk: int) -> None:
+    """Have a row worked on that is committed, by whichever worker the host has."""
+    if conf.has_embedded_worker():
+        embedded.wake()
+    else:
+        wake_by_task(task, pk)
+
+
+def wake_for(kind: Kind, pks: list[int]) -> None:
+    """Have several rows worked on: by one wake-up, or now where the back end is
+    Django's Immediate.
+    """
+    alias = conf.task_backend
+    if alias is not None and is_immediate(alias):
+        work_on(kind, pks)
+    else:
+        wake(kind.task, pks[0])
+
+
+def work_off(
+    limit: int | None = None,
+    *,
+    senders: int = 1,
+    stopped: Callable[[], bool] = lambda: False,
+) -> int:
+    """Work on what is due, notices first; return on how many rows.
+
+    Ends early when no mail can leave at present: the rows in hand are given back, since
+    each would only wait for the same time-out.
+    """
+    return _work_off(limit, senders, stopped)[0]
+
+
+def _work_off(
+    limit: int | None, senders: int, stopped: Callable[[], bool]
+) -> tuple[int, bool]:
+    """Return also whether mail can leave at present."""
+    done = 0
+    with _connections(senders) as channels:
+        while conf.enabled and (limit is None or done < limit):
+            kind, rows = _claim(BATCH if limit is None else min(BATCH, limit - done))
+            if not rows:
+                break
+            done += _deliver(kind, rows, channels, stopped)
+            if any(connection.unavailable for connection in channels):
+                return done, False
+            if stopped():
+                break
+    return done, True
+
+
+def work_on(kind: Kind, pks: list[int]) -> int:
+    """Work on some rows; return how many were due and in nobody's hands."""
+    rows = kind.outbox.filter(pk__in=pks).claim(len(pks)) if conf.enabled else []
+    if rows:
+        with _connections(1) as channels:
+            _deliver(kind, rows, channels)
+    return len(rows)
+
+
+def settle_exhausted() -> None:
+    """Give up the rows whose last attempt ended in a crash."""
+    for kind in KINDS:
+        for row in kind.outbox.exhausted():
+            metrics.email_failures_total.inc()
+            _give_up(row, "crashed", None)
+
+
+def is_work_left() -> bool:
+    """Return whether anything is due."""
+    return any(kind.outbox.due().exists() for kind in KINDS)
+
+
+def _work_off_all() -> None:
+    if conf.enabled:
+        settle_exhausted()
+        work_off(senders=1)
+
+
+embedded = EmbeddedWorker(_work_off_all)
+
+
+def _answer(kind: Kind, task: Task[[int], None], pk: int) -> None:
+    """Do what a wake-up asks for and, in a worker, all that waits beside it.
+
+    Not every row has a task of its own, so one that ends with work left wakes the next.
+    """
+    alias = conf.task_backend
+    if alias is None or is_immediate(alias):
+        work_on(kind, [pk])
+        return
+    until = monotonic() + TASK_SECONDS
+    _, able = _work_off(None, SENDERS, stopped=lambda: monotonic() > until)
+    # While no mail can leave, the rows keep their attempts.
+    if able and monotonic() > until and is_work_left():
+        wake_by_task(task, pk)
+
+
+def _claim(room: int) -> tuple[Kind, list[Any]]:
+    """Claim rows of the first kind that has some due; an empty list when none has."""
+    for kind in KINDS:
+        if rows := kind.outbox.claim(room):
+            return kind, rows
+    return KINDS[-1], []
+
+
+def _deliver(
+    kind: Kind,
+    rows: list[Any],
+    channels: list[MailConnection],
+    stopped: Callable[[], bool] = lambda: False,
+) -> int:
+    """Turn claimed rows into emails; return on how many rows anything was done."""
+    mark = rows[0].claim_id
+    for row in rows:
+        # The same number stands in the log line of the web request that made the row.
+        fields = {kind.log_name: row.pk, "attempt": row.attempts}
+        logger.info("Password reset mail attempted", extra=fields)
+    jobs = list(kind.jobs(rows))
+    busy = {job.row.pk for job in jobs}
+    if nobodys := [row.pk for row in rows if row.pk not in busy]:
+        kind.outbox.filter(pk__in=nobodys).settle(mark)
+    _send_all(jobs, channels, stopped)
+    ended = stopped() or any(connection.unavailable for connection in channels)
+    return len(rows) - (kind.outbox.release(mark) if ended else 0)
+
+
+def _send_all(
+    jobs: list[Job], channels: list[MailConnection], stopped: Callable[[], bool]
+) -> None:
+    """Work on jobs, as many at once as there are connections.
+
+    The first goes alone: while no mail can leave, only one row is tried.
+    """
+    source = _Source(
+        jobs, lambda: stopped() or any(one.unavailable for one in channels)
+    )
+    if jobs:
+        _work(jobs[0], channels[0])
+    if len(channels) == 1 or len(jobs) < 3:
+        _drain(source, channels[0])
+        return
+    crew = [_Sender(source, connection) for connection in channels[: len(jobs) - 1]]
+    for sender in crew:
+        sender.start()
+    for sender in crew:
+        sender.join()
+    for sender in crew:
+        if sender.error is not None:
+            raise sender.error
+
+
+class _Source:
+    """Jobs after the first, taken one by one by several threads, until it ends."""
+
+    def __init__(self, jobs: list[Job], ended: Callable[[], bool]) -> None:
+        self._jobs = iter(jobs[1:])
+        self._lock = Lock()
+        self._ended = ended
+
+    def __iter__(self) -> Iterator[Job]:
+        return self
+
+    def __next__(self) -> Job:
+        with self._lock:
+            if self._ended():
+                raise StopIteration
+            return next(self._jobs)
+
+
+class _Sender(Thread):
+    """A thread with a mail connection, and a database connection, of its own."""
+
+    def __init__(self, source: _Source, connection: MailConnection) -> None:
+        super().__init__(name="password-reset-sender", daemon=True)
+        self._source = source
+        self._line = connection
+        self.error: Exception | None = None
+
+    def run(self) -> None:
+        try:
+            _drain(self._source, self._line)
+        except Exception as error:
+            self.error = error
+        finally:
+            connections.close_all()
+
+
+def _drain(source: _Source, connection: MailConnection) -> None:
+    for job in source:
+        _work(job, connection)
+
+
+def _work(job: Job, connection: MailConnection) -> None:
+    """Send a row's emails and record what became of them."""
+    since = monotonic()
+    with metrics.timed("mail"):
+        for letter in job.letters:
+            # Where many share an address, or a server is slow, the row stays ours.
+            if monotonic() - since > LEASE_CHECK and not job.row.renew_lease():
+                return
+            try:
+                letter(connection)
+                job.mails_sent += 1
+            except Exception as error:
+                job.errors.append(_record(error))
+        _settle(job)
+
+
+def _settle(job: Job) -> None:
+    row, sent = job.row, job.mails_sent
+    lasting = [e for e in job.errors if not mail_connection.is_permanent(e)]
+    if not job.errors:
+        row.mark_processed(mails_sent=sent)
+    elif not lasting or row.is_last_attempt:
+        _give_up(row, mail_connection.error_code(job.errors[0]), sent)
+    else:
+        row.retry_later(mail_connection.error_code(lasting[0]), mails_sent=sent)
+
+
+def _give_up(row: OutboxRow, reason: str, mails_sent: int | None) -> None:
+    if not row.mark_failed(reason, mails_sent=mails_sent):
+        return
+    if isinstance(row, PasswordResetRequest):
+        metrics.requests_total.labels(status="failed").inc()
+    reset_mail_failed.send_robust(sender=type(row), row=row, reason=reason)
+    logger.error(
+        "Password reset mail given up",
+        extra={"outbox": row._meta.db_table, "row": row.pk, "reason": reason},
+    )
+
+
+def _request_jobs(rows: list[PasswordResetRequest]) -> Iterator[Job]:
+    """Yield a job for each request whose address somebody has."""
+    try:
+        known = _known(rows)
+        mailed = _mailed_before(rows)
+    except Exception as error:
+        _record(error)
+        yield from (Job(row, errors=[error], mails_sent=row.mails_sent) for row in rows)
+        return
+    for row in rows:
+        if row.email in known:
+            job = _request_job(row, mailed.get(row.pk, set()))
+            if job.letters or job.errors or job.mails_sent:
+                yield job
+
+
+def _known(rows: list[PasswordResetRequest]) -> set[str]:
+    """Return the addresses worth a look-up: one statement rules out most of the others,
+    unless the host has a finder of its own.
+    """
+    emails = {row.email for row in rows}
+    is_ours = conf.user_finder is users.find_users
+    return users.on_file(emails) if is_ours and len(emails) > 1 else emails
+
+
+def _mailed_before(rows: list[PasswordResetRequest]) -> dict[int, set[Any]]:
+    """Return the users whom earlier attempts have mailed, by request."""
+    found: dict[int, set[Any]] = {}
+    if again := [row.pk for row in rows if row.attempts > 1]:
+        sent = PasswordResetToken.objects.filter(
+            request__in=again, sent_at__isnull=False
+        )
+        for request_id, user_id in sent.values_list("request_id", "user_id"):
+            found.setdefault(request_id, set()).add(user_id)
+    return found
+
+
+def _request_job(row: PasswordResetRequest, mailed: set[Any]) -> Job:
+    """Return the job of mailing everyone on the address whom nobody has mailed yet."""
+    job = Job(row, mails_sent=max(len(mailed), row.mails_sent))
+    try:
+        # Distinct: a host's finder may yield a user twice.
+        waiting = {user.pk: user for user in conf.user_finder(row.email)}
+    except Exception as error:
+        job.errors.append(_record(error))
+        return job
+    job.letters = [
+        partial(_mail_link, row, user)
+        for key, user in waiting.items()
+        if key not in mailed
+    ]
+    return job
+
+
+@sensitive_variables("raw")
+def _mail_link(
+    row: PasswordResetRequest, user: AbstractBaseUser, connection: MailConnection
+) -> None:
+    raw = tokens.new_token()
+    # Committed before the mail leaves: a link that arrives is a link that works.
+    token = PasswordResetToken.objects.create(
+        user_id=user.pk,
+        request=row,
+        email=users.stored_email(user),
+        token_hash=tokens.digest(raw),
+        fingerprint=tokens.fingerprint(*users.identity(user)),
+        expires_at=timezone.now() + conf.token_lifetime,
+        ip_address=row.ip_address,
+        user_agent=row.user_agent,
+    )
+    message = mailer.reset_message(row, user, raw, token.expires_at)
+    message_id = mailer.send(message, connection)[:255]
+    PasswordResetToken.objects.filter(pk=token.pk).update(
+        message_id=message_id, sent_at=timezone.now()
+    )
+
+
+def _notice_jobs(rows: list[PasswordResetNotice]) -> Iterator[Job]:
+    for row in rows:
+        yield Job(row, [partial(_mail_notice, row)], mails_sent=row.mails_sent)
+
+
+def _mail_notice(row: PasswordResetNotice, connection: MailConnection) -> None:
+    mailer.send(mailer.changed_message(row), connection)
+
+
+@contextmanager
+def _connections(count: int) -> Iterator[list[MailConnection]]:
+    """Keep mail connections for the block; one where threads could not see the rows."""
+    database = connections[router.db_for_write(PasswordResetRequest)]
+    alone = database.in_atomic_block or database.vendor == "sqlite"
+    channels = [MailConnection() for _ in range(1 if alone else count)]
+    try:
+        yield channels
+    finally:
+        for connection in channels:
+            connection.close()
+
+
+def _record(error: Exception) -> Exception:
+    """Count and log a failure. No frames are logged: their variables hold the link."""
+    if isinstance(error, DatabaseError):
+        metrics.database_errors_total.inc()
+    else:
+        metrics.email_failures_total.inc()
+    trace = redact("".join(traceback.format_exception(error)))
+    code = mail_connection.error_code(error)
+    logger.warning("Password reset mail failed: %s\n%s", code, trace)
+    return error
+
+
+NOTICES = Kind(PasswordResetNotice, "reset_notice", deliver_notice, _notice_jobs)
+REQUESTS = Kind(PasswordResetRequest, "reset_request", deliver_request, _request_jobs)
+#: In the order in which they are worked on: a notice may tell of a theft. Another kind
+#: of email is another entry.
+KINDS = (NOTICES, REQUESTS)
