@@ -60,6 +60,8 @@ logger = logging.getLogger("password_reset")
 DATABASE_DOWN = (OperationalError, InterfaceError, ProgrammingError)
 DEPENDENCY_DOWN = (*DATABASE_DOWN, CounterUnavailable, RevocationFailed)
 RETRY_AFTER = 60
+#: Emails that a worker has on their way at once, where nobody says otherwise.
+CONCURRENCY = worker.SENDERS
 COUNTED = "_password_reset_counted"
 
 
@@ -241,6 +243,7 @@ def process_due(
     *,
     concurrency: int = 1,
     stopped: Callable[[], bool] = lambda: False,
+    progress: Callable[[int], object] = lambda done: None,
 ) -> int:
     """Work on what is due, notices first, in this process; return how many rows were
     claimed.
@@ -249,12 +252,15 @@ def process_due(
     queue. ``limit`` rows at most, ``None`` for all; ``concurrency`` emails are on their
     way at once, each over a mail and a database connection of its own (one at a time on
     SQLite and inside a transaction). ``stopped`` is asked before each row; while no
-    mail can leave, one row is tried and the others keep their attempts.
+    mail can leave, one row is tried and the others keep their attempts. ``progress`` is
+    called with the number of rows so far, after each batch.
     """
     if not conf.enabled:
         return 0
     worker.settle_exhausted()
-    return worker.work_off(limit, senders=concurrency, stopped=stopped)
+    return worker.work_off(
+        limit, senders=concurrency, stopped=stopped, progress=progress
+    )
 
 
 def backlog() -> Backlog:

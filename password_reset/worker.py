@@ -115,17 +115,21 @@ def work_off(
     *,
     senders: int = 1,
     stopped: Callable[[], bool] = lambda: False,
+    progress: Callable[[int], object] = lambda done: None,
 ) -> int:
     """Work on what is due, notices first; return on how many rows.
 
     Ends early when no mail can leave at present: the rows in hand are given back, since
     each would only wait for the same time-out.
     """
-    return _work_off(limit, senders, stopped)[0]
+    return _work_off(limit, senders, stopped, progress)[0]
 
 
 def _work_off(
-    limit: int | None, senders: int, stopped: Callable[[], bool]
+    limit: int | None,
+    senders: int,
+    stopped: Callable[[], bool],
+    progress: Callable[[int], object] = lambda done: None,
 ) -> tuple[int, bool]:
     """Return also whether mail can leave at present."""
     done = 0
@@ -135,6 +139,7 @@ def _work_off(
             if not rows:
                 break
             done += _deliver(kind, rows, channels, stopped)
+            progress(done)
             if any(connection.unavailable for connection in channels):
                 return done, False
             if stopped():

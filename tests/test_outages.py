@@ -57,7 +57,7 @@ def test_requests_that_wait_too_long_are_reported_by_the_exit_code(
     with pytest.raises(SystemExit) as ended:
         call_command("process_reset_requests")
     assert ended.value.code == 1
-    assert "5 requests wait since" in capsys.readouterr().err
+    assert "5 requests due since" in capsys.readouterr().err
     assert len(smtp.deliveries) == 5
     call_command("process_reset_requests")
 
