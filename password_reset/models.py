@@ -209,11 +209,13 @@ class PasswordResetToken(models.Model):
         """Whether the lifetime is over, to the moment."""
         return self.expires_at <= timezone.now()
 
-    def fits(self, user: AbstractBaseUser) -> bool:
-        """Tell whether this user may still spend this token: active, same password,
+    def matches(self, user: AbstractBaseUser) -> bool:
+        """Return whether this user may still spend this token: active, same password,
         same address.
         """
-        return bool(user.is_active) and tokens.fits(self.fingerprint, *identity(user))
+        return bool(user.is_active) and tokens.matches(
+            self.fingerprint, *identity(user)
+        )
 
 
 class PasswordResetNotice(OutboxRow):

@@ -153,7 +153,7 @@ def find_token(raw: object) -> PasswordResetToken:
         raise TokenError("invalid")
     if token.used_at is None and token.is_expired:
         raise TokenError("expired")
-    if token.used_at is not None or not token.fits(token.user):
+    if token.used_at is not None or not token.matches(token.user):
         raise TokenError("used")
     return token
 
@@ -330,7 +330,7 @@ def _locked_user(token: PasswordResetToken) -> AbstractBaseUser:
     deactivated or deleted.
     """
     user = users.locked(token.user_id)
-    if user is None or not token.fits(user):
+    if user is None or not token.matches(user):
         raise TokenError("used")
     return user
 

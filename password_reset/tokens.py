@@ -58,8 +58,8 @@ def fingerprint(
     ).hexdigest()
 
 
-def fits(expected: str, user_id: Any, password: str, email: str) -> bool:
-    """Tell whether a fingerprint is of these values, under the current key or one of
+def matches(expected: str, user_id: Any, password: str, email: str) -> bool:
+    """Return whether a fingerprint is of these values, under the current key or one of
     its fallbacks.
     """
     keys = [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]

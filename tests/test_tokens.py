@@ -56,8 +56,8 @@ def test_a_log_gets_eight_digits_of_a_token_and_nothing_of_anything_else():
 )
 def test_a_fingerprint_fits_one_user_with_one_password_and_one_address(changed):
     print_ = tokens.fingerprint(1, "hash", "a@b.c")
-    assert tokens.fits(print_, 1, "hash", "a@b.c")
-    assert not tokens.fits(print_, *changed)
+    assert tokens.matches(print_, 1, "hash", "a@b.c")
+    assert not tokens.matches(print_, *changed)
 
 
 def test_a_fingerprint_survives_a_new_key_while_the_old_one_is_a_fallback(settings):
@@ -66,6 +66,6 @@ def test_a_fingerprint_survives_a_new_key_while_the_old_one_is_a_fallback(settin
         "another" * 10,
         [settings.SECRET_KEY],
     )
-    assert tokens.fits(print_, 1, "hash", "a@b.c")
+    assert tokens.matches(print_, 1, "hash", "a@b.c")
     settings.SECRET_KEY_FALLBACKS = []
-    assert not tokens.fits(print_, 1, "hash", "a@b.c")
+    assert not tokens.matches(print_, 1, "hash", "a@b.c")

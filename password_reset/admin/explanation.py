@@ -156,7 +156,7 @@ def _links_of(user: Any) -> Iterator[Finding]:
     usable = [
         token
         for token in PasswordResetToken.objects.usable().filter(user_id=user.pk)
-        if token.fits(user)
+        if token.matches(user)
     ]
     if usable:
         words = ngettext(
