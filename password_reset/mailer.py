@@ -7,6 +7,7 @@ from datetime import datetime
 from email.utils import make_msgid, parseaddr
 from typing import Any
 
+import django
 from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.mail import EmailMessage, EmailMultiAlternatives
@@ -116,6 +117,21 @@ def _own_domain() -> str:
     return punycode(parseaddr(conf.from_email)[1].rpartition("@")[2]) or "localhost"
 
 
+class WholeLinks(EmailMultiAlternatives):
+    """An email whose text keeps each link in one piece, also where it is printed.
+
+    From Django 6.0 on, Python's policy would encode a line of over 78 characters as
+    quoted-printable, and a console or a log would show ``token=3D…`` in pieces.
+    """
+
+    def message(self, **kwargs: Any) -> Any:
+        written: Any = super().message(**kwargs)
+        if django.VERSION >= (6, 0):
+            encoding = "7bit" if self.body.isascii() else "8bit"
+            written.get_body(["plain"]).set_content(self.body, cte=encoding)
+        return written
+
+
 def _message(name: str, to: str, context: dict[str, Any]) -> EmailMultiAlternatives:
     check_address(to)
     subject, text, html = (
@@ -123,7 +139,7 @@ def _message(name: str, to: str, context: dict[str, Any]) -> EmailMultiAlternati
         for end in ("_subject.txt", ".txt", ".html")
     )
     headers = {**HEADERS, "Message-ID": make_msgid(domain=_own_domain())}
-    message = EmailMultiAlternatives(
+    message = WholeLinks(
         " ".join(subject.split()), text, conf.from_email, [to], headers=headers
     )
     message.attach_alternative(html, "text/html")

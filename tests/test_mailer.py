@@ -62,6 +62,12 @@ def test_no_line_is_longer_than_a_mail_server_must_accept(mailed):
     assert max(map(len, lines)) <= 998
 
 
+def test_the_link_stands_whole_in_the_text_as_it_travels(mailed, settings):
+    token = mailed.text.partition("token=")[2][:64]
+    link = f"{settings.PASSWORD_RESET_BASE_URL}/reset-password?token={token}"
+    assert link.encode() in mailed.message.get_body(["plain"]).as_bytes()
+
+
 def test_text_and_html_carry_the_same_link(mailed, settings):
     links = {part.partition("token=")[2][:64] for part in (mailed.text, mailed.html)}
     assert len(links) == 1
