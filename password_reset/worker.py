@@ -61,6 +61,17 @@ class Job:
     letters: list[Letter] = field(default_factory=list)
     mails_sent: int = 0
     errors: list[Exception] = field(default_factory=list)
+    #: When the lease was last known to be ours, by the monotonic clock.
+    leased_at: float = field(default_factory=monotonic)
+
+    def is_ours(self) -> bool:
+        """Return whether the row is still this worker's, renewing an old lease: where
+        a server is slow, a job waits long for its turn.
+        """
+        if monotonic() - self.leased_at < LEASE_CHECK:
+            return True
+        self.leased_at = monotonic()
+        return self.row.renew_lease()
 
 
 @dataclass(frozen=True)
@@ -291,11 +302,9 @@ def _drain(source: _Source, connection: MailConnection) -> None:
 
 def _work(job: Job, connection: MailConnection) -> None:
     """Send a row's emails and record what became of them."""
-    since = monotonic()
     with metrics.timed("mail"):
         for letter in job.letters:
-            # Where many share an address, or a server is slow, the row stays ours.
-            if monotonic() - since > LEASE_CHECK and not job.row.renew_lease():
+            if not job.is_ours():
                 return
             try:
                 letter(connection)

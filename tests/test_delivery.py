@@ -13,7 +13,8 @@ from django.core.management import call_command
 from django.utils import timezone
 from prometheus_client import REGISTRY
 
-from password_reset import services
+from password_reset import services, worker
+from password_reset.mail_connection import MailConnection
 from password_reset.models import PasswordResetNotice, PasswordResetRequest
 from password_reset.outbox import FIRST_PAUSE, LEASE, MAX_ATTEMPTS
 from password_reset.signals import reset_mail_failed
@@ -321,6 +322,35 @@ def test_a_worker_that_lost_its_lease_changes_nothing_of_its_successor_s_attempt
 
 
 @pytest.mark.sqlite
+def test_a_job_that_waited_long_for_its_turn_keeps_its_lease(
+    settings, user, monkeypatch
+):
+    settings.PASSWORD_RESET_TASK_BACKEND = None
+    ask(user.email)
+    monkeypatch.setattr(worker, "LEASE_CHECK", 0)
+    [row] = PasswordResetRequest.objects.claim(1)
+    with time_machine.travel(timezone.now() + LEASE * 0.9):
+        assert worker.Job(row).is_ours()
+    with time_machine.travel(timezone.now() + LEASE * 1.5):
+        assert PasswordResetRequest.objects.claim(1) == []
+
+
+@pytest.mark.sqlite
+def test_a_job_whose_row_another_worker_took_sends_nothing(
+    settings, user, smtp, monkeypatch
+):
+    settings.PASSWORD_RESET_TASK_BACKEND = None
+    ask(user.email)
+    monkeypatch.setattr(worker, "LEASE_CHECK", 0)
+    [row] = PasswordResetRequest.objects.claim(1)
+    make_due()
+    assert len(PasswordResetRequest.objects.claim(1)) == 1
+    [job] = worker.REQUESTS.jobs([row])
+    worker._work(job, MailConnection())
+    assert smtp.deliveries == []
+
+
+@pytest.mark.sqlite
 def test_a_row_is_given_up_by_one_of_two_who_find_it_exhausted(settings, user):
     settings.PASSWORD_RESET_TASK_BACKEND = None
     row = ask(user.email)
@@ -331,13 +361,13 @@ def test_a_row_is_given_up_by_one_of_two_who_find_it_exhausted(settings, user):
     ]
 
 
-@pytest.mark.parametrize("worker", ["db_worker", "request_loop"])
+@pytest.mark.parametrize("kind", ["db_worker", "request_loop"])
 def test_after_kill_9_in_the_middle_of_a_mail_it_comes_when_the_lease_is_over(
-    worker, smtp, processes, settings, user
+    kind, smtp, processes, settings, user
 ):
     settings.TASKS = DATABASE_QUEUE
     smtp.hold()
-    victim = getattr(processes, worker)(**smtp.environment)
+    victim = getattr(processes, kind)(**smtp.environment)
     row = ask(user.email)
     assert smtp.held.wait(60)
     victim.kill()
