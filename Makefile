@@ -70,7 +70,7 @@ test-kit: $(DEV) ## test with a browser, nginx, TLS and promtool, installing Deb
 	$(BIN)/python -m pytest -m kit tests/kit
 
 test-matrix: ## test on each Python and Django of the stack that this machine has
-	@$(PYTHON) tests/matrix.py
+	@$(PYTHON) -m tests.matrix
 
 lint: $(DEV) ## check style, types, layers, templates and addresses
 	$(BIN)/ruff check .
