@@ -16,7 +16,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 INSTALL_LOCK := $(PIP) install --no-deps --require-hashes -r
 
 .DEFAULT_GOAL := help
-.PHONY: help install-demo setup run test test-kit test-matrix lint format build bench screenshots messages lock clean
+.PHONY: help install-demo setup run test test-hosts test-kit test-matrix lint format build bench screenshots messages lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -65,6 +65,9 @@ test: $(DEV) ## test on PostgreSQL, Redis and SMTP, then the SQLite selection; b
 	@echo "== Ran against"
 	@sort -u $$RAN_AGAINST
 
+test-hosts: $(DEV) ## test the wheel on projects of many shapes, on each Django; a table at the end
+	$(BIN)/python -m pytest -m hosts tests/hosts $(PYTEST_ARGS)
+
 test-kit: $(DEV) ## test with a browser, nginx, TLS and promtool, installing Debian's packages where it may
 	@tests/kit/install
 	$(BIN)/python -m pytest -m kit tests/kit
@@ -97,12 +100,14 @@ screenshots: $(DEV) ## take pictures of every page with Chromium
 messages: $(DEV) ## compile the translations
 	$(BIN)/python -m tests.messages
 
-lock: ## renew both lock files (needs uv); they name no download address
+lock: ## renew the lock files (needs uv); they name no download address
 	uv pip compile pyproject.toml --group dev -o requirements-dev.lock $(LOCK)
 	uv pip compile pyproject.toml --group demo -o requirements.lock $(LOCK) --constraint requirements-dev.lock
+	uv pip compile tests/hosts/requirements.in -o tests/hosts/requirements.lock $(filter-out --extra metrics,$(LOCK)) \
+	  --constraint requirements-dev.lock
 
 LOCK := --universal --python-version 3.11 --extra metrics --generate-hashes --quiet \
   --no-header --no-annotate --no-emit-index-url --no-emit-find-links $(ARGS)
 
 clean: ## remove what make made, but not the demo's database
-	rm -rf .venv .venv-matrix build dist htmlcov .coverage .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf .venv .venv-matrix .cache/hosts build dist htmlcov .coverage .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

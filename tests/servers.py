@@ -36,9 +36,13 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def wait_until(ready: Callable[[], bool], why_not: Callable[[], str]) -> None:
-    """Poll until ready; raise with the reason when START_SECONDS have passed."""
-    deadline = time.monotonic() + START_SECONDS
+def wait_until(
+    ready: Callable[[], bool],
+    why_not: Callable[[], str],
+    seconds: float = START_SECONDS,
+) -> None:
+    """Poll until ready; raise with the reason when the seconds have passed."""
+    deadline = time.monotonic() + seconds
     while not ready():
         if time.monotonic() > deadline:
             raise TimeoutError(why_not())

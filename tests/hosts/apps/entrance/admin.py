@@ -1,19 +1,15 @@
-"""The small host's pages with an admin in which its users stand, whatever they are."""
+"""The host's own admin of its users, whatever they are: not Django's UserAdmin."""
 
 from django.contrib import admin
 from django.contrib.auth import get_user_model
-from django.urls import path
 
 from password_reset.admin import SendResetLinkMixin
-from tests.hosts.urls import urlpatterns as pages
 
 
 class PersonAdmin(SendResetLinkMixin, admin.ModelAdmin):
-    """The host's own, not Django's UserAdmin."""
+    """Any model that Django takes for a user."""
 
 
 if admin.site.is_registered(get_user_model()):
     admin.site.unregister(get_user_model())
 admin.site.register(get_user_model(), PersonAdmin)
-
-urlpatterns = [path("admin/", admin.site.urls), *pages]
