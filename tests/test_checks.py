@@ -99,6 +99,7 @@ CARELESS = [
     ("W015", {"PASSWORD_RESET_TOKEN_LIFETIM": timedelta(hours=2)}),
     ("W016", {"DEFAULT_FROM_EMAIL": "webmaster@localhost"}),
     ("W017", {"MAILERS": {}}),
+    ("W019", {"FORCE_SCRIPT_NAME": "/app"}),
     ("W018", {"LOGIN_URL": "/accounts/login/"}),
 ]
 

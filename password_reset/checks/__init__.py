@@ -12,6 +12,7 @@ from . import accounts, limits, mail, other_flows, sending, site, surroundings
 ALWAYS = (
     sending.check_base_url,
     sending.check_base_url_is_secure,
+    sending.check_script_name,
     sending.check_settings,
     sending.check_link,
     sending.check_task_backend,

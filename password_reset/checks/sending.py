@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from datetime import timedelta
 from difflib import get_close_matches
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Info, Warning
@@ -52,6 +53,24 @@ def check_base_url_is_secure(app_configs: Any, **kwargs: Any) -> list[CheckMessa
             "begin with https.",
             hint="Serve the site over HTTPS and write its address with https.",
             id="password_reset.W002",
+        )
+    ]
+
+
+def check_script_name(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """W019: the links in mails lack the prefix under which the site answers."""
+    prefix = (settings.FORCE_SCRIPT_NAME or "").strip("/")
+    url = str(getattr(settings, "PASSWORD_RESET_BASE_URL", None) or "")
+    if not prefix or getattr(settings, "PASSWORD_RESET_LINK_TEMPLATE", None):
+        return []
+    if urlsplit(url).path.strip("/").endswith(prefix):
+        return []
+    return [
+        Warning(
+            f"This site answers under /{prefix} (FORCE_SCRIPT_NAME), but the links in "
+            "emails do not begin so.",
+            hint=f"Let PASSWORD_RESET_BASE_URL end with /{prefix}.",
+            id="password_reset.W019",
         )
     ]
 
