@@ -16,9 +16,9 @@ from typing import Any
 
 import environ
 
-from . import variables as kind
-from .rules import DEVELOPMENT_SECRET, LOOPBACK, contradictions, deployed, remarks
-from .variables import Values, Variable
+from . import parsers
+from .consistency import DEVELOPMENT_SECRET, LOOPBACK, contradictions, deployed, remarks
+from .parsers import Values, Variable
 
 
 def _by(provider: str) -> Any:
@@ -37,85 +37,85 @@ def _with_a_mail_server(values: Values) -> bool:
 VARIABLES = (
     Variable(
         "ENVIRONMENT",
-        kind.choice("development", "staging", "production"),
+        parsers.choice("development", "staging", "production"),
         "production",
         "development",
     ),
-    Variable("PORT", kind.integer(1, 65535), "8000", 8000),
-    Variable("APP_NAME", kind.text, "YourApp", "Resetkit demo"),
-    Variable("API_URL", kind.site, "https://api.yourapp.com", needed=deployed),
-    Variable("WEB_URL", kind.site, "https://yourapp.com", needed=deployed),
-    Variable("TRUSTED_PROXIES", kind.networks, "127.0.0.1,10.0.0.0/8", []),
+    Variable("PORT", parsers.integer(1, 65535), "8000", 8000),
+    Variable("APP_NAME", parsers.text, "YourApp", "Resetkit demo"),
+    Variable("API_URL", parsers.site, "https://api.yourapp.com", needed=deployed),
+    Variable("WEB_URL", parsers.site, "https://yourapp.com", needed=deployed),
+    Variable("TRUSTED_PROXIES", parsers.networks, "127.0.0.1,10.0.0.0/8", []),
     Variable(
         "DATABASE_URL",
-        kind.database,
+        parsers.database,
         "postgresql://user:password@host:5432/dbname",
         needed=deployed,
     ),
-    Variable("DATABASE_SSL", kind.boolean, "true", None, needed=deployed),
-    Variable("DATABASE_SSL_CA", kind.text, "/etc/ssl/certs/database-ca.pem"),
-    Variable("DATABASE_POOL_MIN", kind.integer(0, 1000), "2", 2),
-    Variable("DATABASE_POOL_MAX", kind.integer(1, 1000), "10", 10),
+    Variable("DATABASE_SSL", parsers.boolean, "true", None, needed=deployed),
+    Variable("DATABASE_SSL_CA", parsers.text, "/etc/ssl/certs/database-ca.pem"),
+    Variable("DATABASE_POOL_MIN", parsers.integer(0, 1000), "2", 2),
+    Variable("DATABASE_POOL_MAX", parsers.integer(1, 1000), "10", 10),
     Variable(
-        "EMAIL_PROVIDER", kind.choice("console", "smtp", "ses", "sendgrid"), "smtp"
+        "EMAIL_PROVIDER", parsers.choice("console", "smtp", "ses", "sendgrid"), "smtp"
     ),
-    Variable("SMTP_HOST", kind.text, "smtp.gmail.com", needed=_by("smtp")),
-    Variable("SMTP_PORT", kind.integer(1, 65535), "587"),
-    Variable("SMTP_SECURE", kind.boolean, "false", False),
+    Variable("SMTP_HOST", parsers.text, "smtp.gmail.com", needed=_by("smtp")),
+    Variable("SMTP_PORT", parsers.integer(1, 65535), "587"),
+    Variable("SMTP_SECURE", parsers.boolean, "false", False),
     Variable(
-        "SMTP_USER", kind.text, "your-email@example.com", needed=_with_a_mail_server
+        "SMTP_USER", parsers.text, "your-email@example.com", needed=_with_a_mail_server
     ),
     Variable(
-        "SMTP_PASSWORD", kind.text, "your-app-password", needed=_with_a_mail_server
+        "SMTP_PASSWORD", parsers.text, "your-app-password", needed=_with_a_mail_server
     ),
     Variable(
         "SMTP_FROM",
-        kind.address,
+        parsers.address,
         "noreply@yourapp.com",
         "noreply@localhost.localdomain",
         needed=deployed,
     ),
-    Variable("SMTP_FROM_NAME", kind.text, "YourApp Team"),
-    Variable("SENDGRID_API_KEY", kind.text, "SG.your-api-key", needed=_by("sendgrid")),
-    Variable("SENDGRID_API_URL", kind.endpoint, "https://api.eu.sendgrid.com/v3/"),
-    Variable("AWS_REGION", kind.text, "eu-central-1", needed=_by("ses")),
-    Variable("AWS_ACCESS_KEY_ID", kind.text, "your-access-key-id"),
-    Variable("AWS_SECRET_ACCESS_KEY", kind.text, "your-secret-access-key"),
+    Variable("SMTP_FROM_NAME", parsers.text, "YourApp Team"),
     Variable(
-        "AWS_ENDPOINT_URL", kind.endpoint, "https://email.eu-central-1.amazonaws.com"
+        "SENDGRID_API_KEY", parsers.text, "SG.your-api-key", needed=_by("sendgrid")
     ),
-    Variable("REDIS_URL", kind.redis, "redis://localhost:6379", needed=deployed),
-    Variable("REDIS_PASSWORD", kind.text, "your-redis-password"),
-    Variable("REDIS_DB", kind.integer(0, 1000), "0", None),
+    Variable("SENDGRID_API_URL", parsers.endpoint, "https://api.eu.sendgrid.com/v3/"),
+    Variable("AWS_REGION", parsers.text, "eu-central-1", needed=_by("ses")),
+    Variable("AWS_ACCESS_KEY_ID", parsers.text, "your-access-key-id"),
+    Variable("AWS_SECRET_ACCESS_KEY", parsers.text, "your-secret-access-key"),
+    Variable(
+        "AWS_ENDPOINT_URL", parsers.endpoint, "https://email.eu-central-1.amazonaws.com"
+    ),
+    Variable("REDIS_URL", parsers.redis, "redis://localhost:6379", needed=deployed),
+    Variable("REDIS_PASSWORD", parsers.text, "your-redis-password"),
+    Variable("REDIS_DB", parsers.integer(0, 1000), "0", None),
     Variable(
         "SESSION_SECRET",
-        kind.secret(32),
+        parsers.secret(32),
         "$(openssl rand -hex 32)",
         DEVELOPMENT_SECRET,
         needed=deployed,
     ),
     Variable(
-        "SESSION_SECRET_FALLBACKS", kind.listing, "the-secret-before-this-one", []
+        "SESSION_SECRET_FALLBACKS", parsers.listing, "the-secret-before-this-one", []
     ),
-    Variable("METRICS_TOKEN", kind.secret(16), "$(openssl rand -hex 16)"),
-    Variable("PROMETHEUS_MULTIPROC_DIR", kind.text, "/run/yourapp/metrics"),
+    Variable("METRICS_TOKEN", parsers.secret(16), "$(openssl rand -hex 16)"),
+    Variable("PROMETHEUS_MULTIPROC_DIR", parsers.text, "/run/yourapp/metrics"),
     Variable(
         "LOG_LEVEL",
-        kind.choice("error", "warn", "warning", "info", "debug"),
+        parsers.choice("error", "warn", "warning", "info", "debug"),
         "info",
         "info",
     ),
-    Variable("LOG_FORMAT", kind.choice("json", "pretty"), "json"),
-    Variable("FEATURE_PASSWORD_RESET", kind.boolean, "true", True),
+    Variable("LOG_FORMAT", parsers.choice("json", "pretty"), "json"),
+    Variable("FEATURE_PASSWORD_RESET", parsers.boolean, "true", True),
 )
 BY_NAME = {variable.name: variable for variable in VARIABLES}
 
 
 @dataclass(frozen=True)
 class Problem:
-    """Something to put right: which variable, what is wrong with it, and how a right
-    one looks.
-    """
+    """A variable that has to be corrected, what is wrong with it, and an example."""
 
     name: str
     fault: str
@@ -127,20 +127,20 @@ class Problem:
 
 @dataclass
 class Environment:
-    """The values of all variables, and what is to be said about them."""
+    """The values of all variables, with the problems and remarks about them."""
 
     values: dict[str, Any] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
 
     def add(self, problem: Problem) -> None:
-        """Note a problem, unless its variable has one already."""
+        """Add a problem, unless its variable has one already."""
         if problem.name not in {known.name for known in self.problems}:
             self.problems.append(problem)
 
 
 def read(source: Mapping[str, str] = os.environ) -> Environment:
-    """Read and judge all variables at once."""
+    """Read and validate all variables at once."""
     result = Environment()
     given = {variable.name: _read(variable, source, result) for variable in VARIABLES}
     _fill_in(result.values, given)
@@ -156,7 +156,7 @@ def read(source: Mapping[str, str] = os.environ) -> Environment:
 
 
 def _read(variable: Variable, source: Mapping[str, str], result: Environment) -> bool:
-    """Store the value of a variable, or its default; tell whether a text was given."""
+    """Store the value of a variable, or its default; return whether one was given."""
     raw, value = "", variable.default
     try:
         raw = (
@@ -181,11 +181,10 @@ def _fill_in(values: dict[str, Any], given: Mapping[str, bool]) -> None:
     local = f"http://127.0.0.1:{values['PORT']}"
     values["WEB_URL"] = values["WEB_URL"] or local
     values["API_URL"] = values["API_URL"] or values["WEB_URL"]
-    values["DATABASE_URL"] = values["DATABASE_URL"] or kind.database(
+    values["DATABASE_URL"] = values["DATABASE_URL"] or parsers.database(
         "sqlite:///db.sqlite3"
     )
-    # Whoever names a mail server wants it used; with nothing named, mail goes to the
-    # console.
+    # A mail server that is configured is used; otherwise emails go to the console.
     values["EMAIL_PROVIDER"] = values["EMAIL_PROVIDER"] or (
         "smtp" if deployed(values) or values["SMTP_HOST"] else "console"
     )

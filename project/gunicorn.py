@@ -12,8 +12,8 @@ _values = env.read().values
 
 bind = f"127.0.0.1:{_values['PORT']}"
 workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
-# Threads, so that one slow client or one server that hangs does not keep a whole
-# worker.
+# Threads, so that one slow client or one server that does not respond does not block
+# a whole worker.
 worker_class = "gthread"
 threads = 4
 timeout = 30

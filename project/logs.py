@@ -21,7 +21,7 @@ LEVELS = {
     "info": "INFO",
     "debug": "DEBUG",
 }
-#: What Django adds for its error mails: the whole request, whose text shows the query
+#: What Django adds for its error emails: the whole request, whose text shows the query
 #: string.
 OBJECTS = frozenset({"request", "taskName", "server_time"})
 

@@ -17,21 +17,21 @@ from prometheus_client import multiprocess
 from password_reset import metrics
 from password_reset.services import backlog
 
-from .bounded import Question
-from .rules import LOOPBACK
-from .seats import DIRECTORY
+from .consistency import LOOPBACK
+from .deadlines import BoundedCall
+from .process_slots import DIRECTORY
 
 FORWARDED = ("HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED", "HTTP_X_REAL_IP", "HTTP_VIA")
-#: Seconds to wait for the database; the counters are shown without it, too.
-PATIENCE = 1.0
+#: Seconds to wait for the database; the counters are shown without it too.
+TIMEOUT = 1.0
 
-ask_backlog = Question(backlog)
+backlog_call = BoundedCall(backlog)
 
 
 @never_cache
 @require_safe
 def exposition(request: HttpRequest) -> HttpResponse:
-    """Show all metrics to Prometheus; for anybody else there is no such page."""
+    """Show all metrics to Prometheus; anybody else gets a 404."""
     if not (carries_token(request) or comes_from_this_machine(request)):
         raise Http404
     measure_backlog()
@@ -46,7 +46,7 @@ def exposition(request: HttpRequest) -> HttpResponse:
 
 
 def carries_token(request: HttpRequest) -> bool:
-    """Tell whether the request carries ``METRICS_TOKEN`` as a bearer token."""
+    """Return whether the request carries ``METRICS_TOKEN`` as a bearer token."""
     expected = f"Bearer {settings.METRICS_TOKEN}"
     return bool(settings.METRICS_TOKEN) and constant_time_compare(
         request.headers.get("Authorization", ""), expected
@@ -54,8 +54,8 @@ def carries_token(request: HttpRequest) -> bool:
 
 
 def comes_from_this_machine(request: HttpRequest) -> bool:
-    """Tell whether the peer is a process on this machine that speaks for itself, not a
-    proxy for somebody else.
+    """Return whether the peer is a process on this machine, and not a proxy that
+    forwards somebody else's request.
     """
     return request.META.get("REMOTE_ADDR") in LOOPBACK and not any(
         name in request.META for name in FORWARDED
@@ -67,7 +67,7 @@ def measure_backlog() -> None:
     they showed last.
     """
     try:
-        waiting = ask_backlog.answer(PATIENCE)
+        waiting = backlog_call.result(TIMEOUT)
     except (DatabaseError, NoAnswer):
         return
     metrics.pending_requests.set(waiting.pending)

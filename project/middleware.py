@@ -1,4 +1,4 @@
-"""What stands around every request of the demo."""
+"""Middleware of the demo."""
 
 from __future__ import annotations
 

@@ -13,10 +13,10 @@ import django
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
 
-from . import env, logs, seats
-from .backing import cache, database, mail
-from .rules import POSTGRESQL
-from .rules import deployed as is_deployed
+from . import env, logs, process_slots
+from .backends import cache, database, mail
+from .consistency import POSTGRESQL
+from .consistency import deployed as is_deployed
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -29,7 +29,7 @@ values = environment.values
 deployed = is_deployed(values)
 # Before any app is imported: a metric belongs to its process from the moment it is
 # made.
-seats.share_between_processes(values)
+process_slots.share_between_processes(values)
 
 ENVIRONMENT = values["ENVIRONMENT"]
 DEBUG = not deployed
@@ -88,12 +88,12 @@ TEMPLATES = [
     }
 ]
 
-# What the site stands on.
+# Database, cache, tasks and mail.
 DATABASES = {"default": database(values, BASE_DIR)}
 CACHES = {"default": cache(values)}
 RATELIMIT_USE_CACHE = "default"
 # The queue lives in the database, so with PostgreSQL a worker (`manage.py db_worker`)
-# sends the mails; a development SQLite has no worker, and there the app's embedded
+# sends the emails; a development SQLite has no worker, and there the app's embedded
 # worker does, as in any host without TASKS.
 if DATABASES["default"]["ENGINE"] == POSTGRESQL:
     TASKS = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend"}}
@@ -107,11 +107,11 @@ DEFAULT_FROM_EMAIL = SERVER_EMAIL = formataddr(
 LOGGING = logs.config(values["LOG_FORMAT"], values["LOG_LEVEL"])
 DEFAULT_EXCEPTION_REPORTER = "password_reset.reporting.RedactingReporter"
 
-# Who may do what.
+# Authentication.
 LOGIN_URL, LOGIN_REDIRECT_URL, LOGOUT_REDIRECT_URL = "login", "account", "home"
 # NIST SP 800-63B-4, 3.1.1.2: 15 characters where the password is all that guards an
-# account, as it is here. On one's own machine Django's 8 do, for passwords that are
-# typed to try the flow out.
+# account, as it is here. In development Django's 8 are enough, for passwords that
+# are typed to try the flow out.
 PASSWORD_MIN_LENGTH = 15 if deployed else 8
 _VALIDATION = "django.contrib.auth.password_validation."
 AUTH_PASSWORD_VALIDATORS: list[dict[str, Any]] = [
@@ -127,7 +127,7 @@ AUTH_PASSWORD_VALIDATORS: list[dict[str, Any]] = [
     {"NAME": _VALIDATION + "NumericPasswordValidator"},
 ]
 
-# HTTPS only, where strangers reach the site.
+# HTTPS only, where the site is reachable by strangers.
 SECURE_SSL_REDIRECT = SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = deployed
 SECURE_HSTS_SECONDS = 365 * 24 * 60 * 60 if deployed else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = deployed
@@ -141,13 +141,13 @@ SECURE_PROXY_SSL_HEADER = (
 )
 CSRF_TRUSTED_ORIGINS = sorted({values["WEB_URL"], values["API_URL"]})
 
-# The forgotten password.
+# The password reset flow.
 PASSWORD_RESET_BASE_URL = values["WEB_URL"]
 PASSWORD_RESET_APP_NAME = values["APP_NAME"]
 PASSWORD_RESET_ENABLED = values["FEATURE_PASSWORD_RESET"]
 PASSWORD_RESET_TRUSTED_PROXIES = values["TRUSTED_PROXIES"]
-# Whoever tries the flow out asks more often than three times an hour. Where strangers
-# reach the site, the package's own limits hold.
+# Somebody who tries the flow out asks more often than three times an hour. A deployed
+# site has the package's own limits.
 DEVELOPMENT_REQUESTS_AN_HOUR = 20
 if not deployed:
     PASSWORD_RESET_REQUEST_RATE_PER_IP = f"{DEVELOPMENT_REQUESTS_AN_HOUR}/h"

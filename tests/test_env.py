@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from project import env, rules
+from project import consistency, env
 
 ROOT = Path(__file__).parent.parent
 SECRET = "9f0c6b1d52e84a7795d3bb0f41c2ae68" * 2
@@ -116,7 +116,11 @@ def test_the_check_needs_no_settings() -> None:
         ("SESSION_SECRET", "too-short", "at least 32 random characters"),
         ("SESSION_SECRET", "a" * 64, "at least 32 random characters"),
         ("SESSION_SECRET", "your-super-secret-session-secret-here", "is a placeholder"),
-        ("SESSION_SECRET", rules.DEVELOPMENT_SECRET, "at least 32 random characters"),
+        (
+            "SESSION_SECRET",
+            consistency.DEVELOPMENT_SECRET,
+            "at least 32 random characters",
+        ),
         ("DATABASE_URL", "postgresql://user:change-me@host/name", "has a placeholder"),
         ("SMTP_PASSWORD", "your-app-password", "is a placeholder"),
         ("METRICS_TOKEN", "token", "at least 16 random characters"),

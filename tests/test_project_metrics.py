@@ -18,13 +18,13 @@ from tests.smtp import SmtpServer
 ROOT = Path(__file__).parent.parent
 SECRET = "b1946ac92492d2347c6235b4d2611184"
 
-# A process that counts as any process of the site does: it takes its seat, then makes
+# A process that counts as any process of the site does: it takes its slot, then makes
 # its metrics.
 COUNTER = """
 import os, sys
 from pathlib import Path
-from project import env, seats
-seats.share_between_processes(env.read({"PROMETHEUS_MULTIPROC_DIR": sys.argv[1]}).values)
+from project import env, process_slots
+process_slots.share_between_processes(env.read({"PROMETHEUS_MULTIPROC_DIR": sys.argv[1]}).values)
 import prometheus_client
 counter = prometheus_client.Counter("things_total", "Things")
 counter.inc(int(sys.argv[2]))

@@ -21,7 +21,7 @@ from django.core.cache.backends.base import BaseCache
 from django.core.mail import EmailMessage
 from django.db import connection
 
-from project import backing, env
+from project import backends, env
 from project.models import User
 from tests.servers import Redis, ask_redis, free_port
 from tests.smtp import SmtpServer
@@ -51,7 +51,7 @@ def in_production(*arguments: str, **changes: str) -> subprocess.CompletedProces
 
 
 def test_nothing_set_is_a_file_beside_the_code() -> None:
-    config = backing.database(values(), ROOT)
+    config = backends.database(values(), ROOT)
     assert (config["ENGINE"], config["NAME"]) == (
         "django.db.backends.sqlite3",
         str(ROOT / "db.sqlite3"),
@@ -60,7 +60,7 @@ def test_nothing_set_is_a_file_beside_the_code() -> None:
 
 def test_connections_are_pooled() -> None:
     given = {"DATABASE_POOL_MIN": "3", "DATABASE_POOL_MAX": "7"}
-    config = backing.database(
+    config = backends.database(
         values(DATABASE_URL="postgresql://user@host/name", **given), ROOT
     )
     pool = config["OPTIONS"]["pool"]
@@ -74,7 +74,7 @@ def test_tls_to_the_database_checks_certificate_and_name(ca: str) -> None:
         DATABASE_SSL="true",
         DATABASE_SSL_CA=ca,
     )
-    options = backing.database(given, ROOT)["OPTIONS"]
+    options = backends.database(given, ROOT)["OPTIONS"]
     assert (options["sslmode"], options["sslrootcert"]) == (
         "verify-full",
         ca or "system",
@@ -95,7 +95,7 @@ def test_a_look_up_in_any_case_uses_the_index() -> None:
 
 
 def cache_on(**environment: str) -> BaseCache:
-    return CacheHandler({"default": backing.cache(values(**environment))})["default"]
+    return CacheHandler({"default": backends.cache(values(**environment))})["default"]
 
 
 def test_redis_takes_password_and_number_from_their_own_variables(
@@ -127,7 +127,7 @@ def test_a_restart_of_redis_costs_no_error(own_redis: Redis) -> None:
 
 
 def send(settings: Any, **environment: str) -> EmailMessage:
-    for name, value in backing.mail(values(**environment)).items():
+    for name, value in backends.mail(values(**environment)).items():
         setattr(settings, name, value)
     message = EmailMessage(
         "Subject", "https://example.com/", "noreply@example.com", ["a@example.com"]

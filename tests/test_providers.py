@@ -9,7 +9,7 @@ from aiosmtpd.smtp import AuthResult
 
 from password_reset import services
 from password_reset.models import PasswordResetRequest, PasswordResetToken
-from project import backing, env
+from project import backends, env
 from tests.certificates import Authority
 from tests.servers import free_port
 from tests.smtp import SmtpServer
@@ -43,7 +43,7 @@ def use(settings, monkeypatch):
     def switch(**variables):
         result = env.read(variables)
         assert result.problems == []
-        for name, value in backing.mail(result.values).items():
+        for name, value in backends.mail(result.values).items():
             setattr(settings, name, value)
 
     return switch

@@ -1,4 +1,4 @@
-"""What must hold between the variables of the environment."""
+"""The rules that the variables of the environment have to satisfy together."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from .variables import Values, one_of
+from .parsers import Values, one_of
 
 POSTGRESQL = "django.db.backends.postgresql"
 DEVELOPMENT_SECRET = "development only: anybody can read this in the public source code"  # noqa: S105
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
-#: What examples say in the place of a secret.
+#: What examples have in place of a secret.
 PLACEHOLDERS = ("change-me", "changeme", "your-", "secret-here", "development only")
 
 type_fault = tuple[str, str]
 
 
 def deployed(values: Values) -> bool:
-    """Tell whether strangers reach this site."""
+    """Return whether the site is reachable by strangers."""
     return bool(values["ENVIRONMENT"] != "development")
 
 

@@ -1,7 +1,7 @@
-"""Kinds of environment variables: each turns the text of one into a value or says what
-is wrong with it.
+"""Parsers of environment variables: each turns a text into a value, or raises
+``ValueError`` with what is wrong.
 
-No message repeats the text it complains about, for that may be a secret.
+No message repeats the text that it rejects, since that may be a secret.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def never(values: Values) -> bool:
 
 @dataclass(frozen=True)
 class Variable:
-    """One variable: its name, its kind, and when the site cannot do without it."""
+    """One variable: its name, its parser, and when it is required."""
 
     name: str
     parse: Parser
@@ -173,7 +173,7 @@ def secret(length: int) -> Parser:
 
 
 def one_of(value: str, words: Collection[str]) -> bool:
-    """Tell whether a text holds one of some words, in any case."""
+    """Return whether a text contains one of some words, in any case."""
     return any(word in value.lower() for word in words)
 
 

@@ -2,11 +2,11 @@
 
 In multi-process mode each process writes its counters into files of its own, and the
 page adds the files up. prometheus_client names them by process id, which two containers
-can share and which grows without end where short commands come and go. So a process
-takes the lowest number that nobody holds, by locking a file: the kernel keeps two
-processes, in whatever container, from holding the same, and frees it however the
-process ends. Who takes a number goes on counting where its last holder stopped, so no
-count is lost and the files do not multiply.
+can share and which grows without end where short commands come and go. So each
+process takes the lowest number that is free, a slot, by locking a file: the kernel
+keeps two processes, in whatever container, from holding the same slot, and frees it
+however the process ends. The next holder of a slot continues the counters of the last
+one, so no count is lost and the number of files stays small.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from typing import IO
 
 from prometheus_client import values as prometheus_values
 
-from .variables import Values
+from .parsers import Values
 
 DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
 
 
-class Seat:
+class ProcessSlot:
     """The number of this process among those that share a directory."""
 
     def __init__(self, directory: Path) -> None:
@@ -40,13 +40,13 @@ class Seat:
     def __call__(self) -> str:
         """Return the number; a forked child does not keep its parent's."""
         if self.pid != os.getpid():
-            self._leave()
-            self._take()
+            self._release()
+            self._acquire()
         return str(self.number)
 
-    def _take(self) -> None:
+    def _acquire(self) -> None:
         for number in count(1):
-            lock = (self.directory / f"seat-{number}.lock").open("ab")
+            lock = (self.directory / f"slot-{number}.lock").open("ab")
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -55,9 +55,9 @@ class Seat:
                 self.pid, self.number, self.lock = os.getpid(), number, lock
                 return
 
-    def _leave(self) -> None:
+    def _release(self) -> None:
         if self.lock is not None:
-            self.lock.close()  # the parent's own handle keeps its seat
+            self.lock.close()  # the parent's own handle keeps its slot
             self.lock = None
 
 
@@ -71,7 +71,9 @@ def share_between_processes(values: Values) -> None:
     directory = Path(path)
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     os.environ[DIRECTORY] = str(directory)
-    prometheus_values.ValueClass = prometheus_values.MultiProcessValue(Seat(directory))  # type: ignore[no-untyped-call]
+    prometheus_values.ValueClass = prometheus_values.MultiProcessValue(
+        ProcessSlot(directory)
+    )  # type: ignore[no-untyped-call]
 
 
 def _shared_directory(values: Values) -> Path | None:
@@ -90,7 +92,7 @@ def _shared_directory(values: Values) -> Path | None:
         found = directory.lstat()
     except OSError:
         return None
-    # Anybody may create names in /tmp: what is not ours alone is not used.
+    # Anybody may create names in /tmp: a directory that others can write is not used.
     ours = (
         stat.S_ISDIR(found.st_mode)
         and found.st_uid == os.geteuid()

@@ -1,4 +1,4 @@
-"""What the site stands on, as Django's settings want it: database, cache and mail."""
+"""Django's settings for the database, the cache and the mail back end."""
 
 from __future__ import annotations
 
@@ -11,17 +11,16 @@ from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.retry import Retry
 
-from .rules import POSTGRESQL
-from .variables import Values
+from .consistency import POSTGRESQL
+from .parsers import Values
 
-#: Seconds. A mail server that says nothing must not hold a worker for ever.
+#: Seconds. A mail server that does not respond must not block a worker for ever.
 MAIL_TIMEOUT = 10
-#: Seconds. Two of them at most stand between a dead Redis and the answer "come back
-#: later".
+#: Seconds. At most two time-outs pass before a dead Redis is answered with 503.
 REDIS_TIMEOUT = 0.5
 
-#: What an account may have switched on for all mails: parameters for Google added to
-#: links, and a footer with one more.
+#: What an account may have switched on for all emails: Google's parameters in links,
+#: and a footer with another link.
 SENDGRID_REWRITES_NOTHING = {
     "tracking_settings": {
         "ganalytics": {"enable": False},
@@ -48,9 +47,9 @@ def database(values: Values, base_dir: Path) -> dict[str, Any]:
         }
     if not config["NAME"].startswith(":memory:"):
         config["NAME"] = str(base_dir / config["NAME"])
-    # Writers wait their turn. Transactions stay deferred, Django's default: the one
-    # that spends a link begins with its write, so it never has to change a read lock
-    # into a write lock, and mere readers need not queue.
+    # Writers wait for each other. Transactions stay deferred, Django's default: the one
+    # that spends a link begins with its write, so it never has to upgrade a read lock,
+    # and readers need not wait.
     return config | {"OPTIONS": {"timeout": 20} | options}
 
 
@@ -74,8 +73,8 @@ def cache(values: Values) -> dict[str, Any]:
             "PASSWORD": values["REDIS_PASSWORD"] or None,
             "SOCKET_CONNECT_TIMEOUT": REDIS_TIMEOUT,
             "SOCKET_TIMEOUT": REDIS_TIMEOUT,
-            # redis-py would try for seconds. Once more, at once, is right after a
-            # restart; never after a time-out.
+            # redis-py would retry for seconds. One immediate retry is right after a
+            # restart; none after a time-out.
             "CONNECTION_POOL_KWARGS": {
                 "retry": Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,))
             },
@@ -126,8 +125,8 @@ def _smtp(values: Values) -> dict[str, Any]:
         "username": values["SMTP_USER"],
         "password": values["SMTP_PASSWORD"],
         "use_ssl": values["SMTP_SECURE"],
-        # A server that wants no log-in is a catcher or a relay of one's own; before a
-        # password, TLS comes first.
+        # A server without log-in is a mail catcher or a relay of one's own. A password
+        # is only sent over TLS.
         "use_tls": bool(values["SMTP_USER"]) and not values["SMTP_SECURE"],
         "timeout": MAIL_TIMEOUT,
     }
