@@ -45,7 +45,7 @@ class Settings:
 
     @property
     def base_url(self) -> str:
-        """Scheme and host that every link in a mail begins with, without a trailing
+        """Scheme and host that every link in an email begins with, without a trailing
         slash.
         """
         default = DEVELOPMENT_URL if settings.DEBUG else None
@@ -101,7 +101,7 @@ class Settings:
     @property
     def request_rate_per_email(self) -> tuple[str, ...]:
         """Requests accepted for one address; several windows, since 3 an hour alone is
-        72 mails a day.
+        72 emails a day.
         """
         return self._rates("REQUEST_RATE_PER_EMAIL", "3/h 10/d")
 
@@ -145,12 +145,12 @@ class Settings:
 
     @property
     def app_name(self) -> str:
-        """Name of the site in pages and mails; the host of the base URL by default."""
+        """Name of the site in pages and emails; the host of the base URL by default."""
         return self._text("APP_NAME", urlsplit(self.base_url).hostname)
 
     @property
     def brand_color(self) -> str:
-        """Colour of the mails' head and button, as ``#rrggbb``."""
+        """Colour of the head and button of emails, as ``#rrggbb``."""
         color = self._text("BRAND_COLOR", "#14504f")
         if not COLOUR.fullmatch(color):
             raise self._wrong("BRAND_COLOR", "a colour such as '#14504f'")
@@ -158,7 +158,7 @@ class Settings:
 
     @property
     def from_email(self) -> str:
-        """Sender of the mails."""
+        """Sender of the emails."""
         return self._text("FROM_EMAIL", settings.DEFAULT_FROM_EMAIL)
 
     @property

@@ -1,8 +1,8 @@
 """The embedded worker: a thread of the web process, where the host configured no task
 back end.
 
-Without it Django's default back end would send the mail inside the request, whose time
-would then tell who has an account.
+Without it Django's default back end would send the email inside the request, whose
+time would then tell who has an account.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ DELAY = (0.1, 0.9)
 POLL = 15.0
 #: Seconds before another look when the last one failed, as while the database is away.
 PAUSE = 5.0
-#: How much the thread yields to those that answer visitors (Linux: nice, per thread).
+#: How much the thread gives way to those that answer requests (Linux: nice, per
+#: thread).
 NICENESS = 10
 
 
@@ -54,7 +55,7 @@ class EmbeddedWorker:
         self._awake.set()
 
     def stop(self) -> None:
-        """End the thread once the work in hand is done; a wake-up starts another."""
+        """End the thread once its current work is done; a wake-up starts another."""
         with self._lock:
             thread, self._thread = self._thread, None
         if thread is not None:

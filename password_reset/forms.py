@@ -47,7 +47,7 @@ class MailboxValidator(EmailValidator):
 
     def __call__(self, value: str | None) -> None:
         super().__call__(value)
-        # Some later hand may normalise: what is valid must be so in that form too
+        # Later code may normalise: what is valid must be so in that form too
         # (next-auth GHSA-7rqj).
         super().__call__(unicodedata.normalize("NFKC", value or ""))
 
@@ -63,7 +63,7 @@ class MailboxField(forms.EmailField):
 
 
 class PasswordResetForm(forms.Form):
-    """Ask for an address. It knows of no user, so it can tell of none."""
+    """Ask for an address. It looks no user up, so it reveals none."""
 
     email = MailboxField(
         label=_("Email address"),

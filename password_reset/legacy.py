@@ -1,4 +1,4 @@
-"""The answer to links that another reset flow has mailed before this one came."""
+"""The answer to links that another reset flow has sent before this app came."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""The links that ``django.contrib.auth`` has mailed: include it where
+"""The links that ``django.contrib.auth`` has sent: include it where
 ``django.contrib.auth.urls`` was.
 
-None has the name ``password_reset_confirm``: whoever still reverses it with arguments
-builds a link that works nowhere, and had better hear so.
+None has the name ``password_reset_confirm``: code that still reverses it
+with arguments would build a link that works nowhere, and fails instead.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How a loop waits for the next row: PostgreSQL tells it, elsewhere it looks."""
+"""How a loop waits for the next row: by LISTEN on PostgreSQL, by polling elsewhere."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from django.db import Error, connections, router
 from .models import PasswordResetRequest
 from .wakeup import CHANNEL
 
-#: Seconds after which a wait asks whether to stop.
+#: Seconds after which a wait checks whether to stop.
 SLICE = 1.0
 
 logger = logging.getLogger("password_reset")
 
 
 class Listener:
-    """A connection that listens, beside those that work.
+    """A database connection that listens, beside those that do the work.
 
-    Where the database cannot tell (another one than PostgreSQL, a driver older than
-    psycopg 3.2, a pooler that forbids LISTEN) it waits for the interval instead.
+    Where LISTEN is not available (another database than PostgreSQL, a driver older than
+    psycopg 3.2, a pooler that forbids it) it waits for the interval instead.
     """
 
     def __init__(self, interval: float) -> None:
         """``interval`` is in seconds; a notification ends a wait at once."""
         self._interval = interval
         self._connection: Any = None
-        self._is_told = _database().vendor == "postgresql"
+        self._can_listen = _database().vendor == "postgresql"
 
     def wait(self, stopped: Callable[[], bool] = lambda: False) -> None:
         """Return when a row may have come, or when the interval is over, or soon after
@@ -41,7 +41,7 @@ class Listener:
                 return
 
     def _is_woken(self, seconds: float) -> bool:
-        if not self._is_told:
+        if not self._can_listen:
             time.sleep(seconds)
             return False
         try:
@@ -51,11 +51,11 @@ class Listener:
             self._check_refusal(error)
             time.sleep(seconds)
         except (AttributeError, TypeError):  # psycopg2, or psycopg before 3.2
-            self._look_instead("its driver has no notifications")
+            self._poll_instead("its driver has no notifications")
         return False
 
     def close(self) -> None:
-        """Give the connection up; the next wait opens another."""
+        """Close the connection; the next wait opens another."""
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()
@@ -69,19 +69,19 @@ class Listener:
         raw = self._connection.connection
         with self._connection.wrap_database_errors:
             found = list(raw.notifies(timeout=seconds, stop_after=1))
-            # A burst leaves one for each row, and one look serves them all.
+            # A burst sends one for each row, and one query serves them all.
             while found and list(raw.notifies(timeout=0.001)):
                 pass
         return bool(found)
 
     def _check_refusal(self, error: Error) -> None:
-        # 0A000, feature not supported, and poolers' 08P01: it will not get better.
+        # 0A000, feature not supported, and poolers' 08P01: retrying is useless.
         state = getattr(error.__cause__, "sqlstate", None)
         if state in {"0A000", "08P01", "42501"}:
-            self._look_instead(f"it refuses LISTEN ({state})")
+            self._poll_instead(f"it refuses LISTEN ({state})")
 
-    def _look_instead(self, reason: str) -> None:
-        self._is_told = False
+    def _poll_instead(self, reason: str) -> None:
+        self._can_listen = False
         seconds = self._interval
         logger.info(
             "The database cannot wake a loop, which now looks every %s s: %s",

@@ -1,4 +1,6 @@
-"""How a mail leaves: one connection for a burst of mails, and what a failure means."""
+"""The connection to the mail provider, kept for a burst of emails, and what its
+failures mean.
+"""
 
 from __future__ import annotations
 
@@ -30,15 +32,15 @@ if TYPE_CHECKING or django.VERSION >= (6, 1):
 #: RFC 3463: a full mailbox, a mail system that is full or closed, a policy such as a
 #: relay not yet allowed. These heal.
 HEALING = re.compile(rb"5\.(?:2\.2|3\.\d+|7\.\d+)\b")
-#: RFC 5321: the server is about to hang up.
+#: RFC 5321: the server is about to close the connection.
 CLOSING = 421
-#: HTTP answers that speak of the account or the service, and so of every mail.
+#: HTTP statuses that concern the account or the service, and so every email.
 REFUSES_ALL = frozenset({401, 403, 408, 429})
-ABOUT_ONE_MAIL = (SMTPRecipientsRefused, SMTPSenderRefused, SMTPDataError)
+ABOUT_ONE_EMAIL = (SMTPRecipientsRefused, SMTPSenderRefused, SMTPDataError)
 
 
 class Undeliverable(ValueError):
-    """The address on file cannot stand in a mail at all."""
+    """The address on file cannot be used in an email at all."""
 
 
 class MailConnection:
@@ -46,7 +48,7 @@ class MailConnection:
 
     def __init__(self) -> None:
         self._backend: Any = None
-        #: Whether the last failure says that no email can leave at present.
+        #: Whether the last failure means that no email can be sent at present.
         self.unavailable = False
 
     def send(self, message: EmailMessage) -> None:
@@ -56,9 +58,9 @@ class MailConnection:
             _hand_over(self._open(), message)
         except Exception as error:
             self.close()
-            # A server hangs up on a connection that is old or has carried its share: no
-            # verdict on the mail.
-            if not kept or not _hung_up(error):
+            # A server may close a connection that is old or has sent many emails, which
+            # says nothing about this one.
+            if not kept or not _was_closed(error):
                 self.unavailable = is_outage(error)
                 raise
             self.send(message)
@@ -66,8 +68,8 @@ class MailConnection:
             self.unavailable = False
 
     def close(self) -> None:
-        """Hang up. A failure of that must not make a mail that has left look like one
-        that has not.
+        """Close the connection. A failure of that must not make an email that was sent
+        look like one that was not.
         """
         backend, self._backend = self._backend, None
         if backend is not None:
@@ -107,7 +109,7 @@ def _check_for_smtp(backend: Any, address: str) -> None:
 
 
 def _is_international(address: str) -> bool:
-    """Tell whether the part before the @ has letters beyond ASCII; a domain of such
+    """Return whether the part before the @ has letters beyond ASCII; a domain of such
     letters has a spelling in ASCII.
     """
     return not address.rpartition("@")[0].isascii()
@@ -146,7 +148,7 @@ def _send_international(backend: SmtpBackend, message: EmailMessage) -> None:
 
 
 def error_code(error: BaseException) -> str:
-    """Return what a row may hold of a failure: its kind and the server's code, never
+    """Return what a row may store of a failure: its kind and the server's code, never
     its text.
     """
     return f"{_kind(error)} {_code(error)}".strip()[:64]
@@ -168,13 +170,13 @@ def is_permanent(error: BaseException) -> bool:
 
 
 def is_outage(error: BaseException) -> bool:
-    """Tell whether the failure is of the provider or of our log-in there, so that no
-    mail can leave at present.
+    """Return whether the failure is of the provider or of our log-in there, so that no
+    email can be sent at present.
     """
     status = _http_status(error)
     if status:
         return status in REFUSES_ALL or status >= 500
-    if isinstance(error, ABOUT_ONE_MAIL):
+    if isinstance(error, ABOUT_ONE_EMAIL):
         return CLOSING in _smtp_codes(error)
     return isinstance(error, OSError) or type(error).__name__ == "AnymailAPIError"
 
@@ -185,9 +187,9 @@ def _new_backend() -> Any:
     return mailers.default if django.VERSION >= (6, 1) else mail.get_connection()
 
 
-def _hung_up(error: BaseException) -> bool:
-    # Who timed out may still deliver what it has: to send that again at once would make
-    # a second mail.
+def _was_closed(error: BaseException) -> bool:
+    # A server that timed out may still deliver what it has: sending that again at once
+    # would make a second email.
     gone = isinstance(
         error, ConnectionError | SMTPServerDisconnected
     ) and not _timed_out(error)
@@ -195,7 +197,7 @@ def _hung_up(error: BaseException) -> bool:
 
 
 def _timed_out(error: BaseException) -> bool:
-    # smtplib calls a server that says nothing for too long "disconnected".
+    # smtplib calls a server that does not respond in time "disconnected".
     return isinstance(error, SMTPServerDisconnected) and isinstance(
         error.__context__, TimeoutError
     )

@@ -1,4 +1,4 @@
-"""The two mails: what they say, to whom, and in which language."""
+"""The two emails: what they say, to whom, and in which language."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ NAME_LENGTH = 40
 #: A name that could pass for a link or an address is an advertiser's, not a person's
 #: (danbooru #4274).
 LINK_LIKE = re.compile(r"[/:@<>\\]|\w\.\w")
-#: RFC 3834 and Microsoft's own: no holiday notice answers these mails.
+#: RFC 3834 and Microsoft's own: no holiday notice answers these emails.
 HEADERS = {"Auto-Submitted": "auto-generated", "X-Auto-Response-Suppress": "All"}
 
 
@@ -38,7 +38,7 @@ def reset_message(
     raw: str,
     expires_at: datetime,
 ) -> EmailMultiAlternatives:
-    """Write the mail with the link, in the reader's language."""
+    """Write the email with the link, in the reader's language."""
     with translation.override(language_of(user, request.language)):
         context = {
             **_context(request, user),
@@ -51,7 +51,7 @@ def reset_message(
 
 
 def changed_message(notice: PasswordResetNotice) -> EmailMultiAlternatives:
-    """Write the mail that tells of a changed password, in the reader's language."""
+    """Write the email that tells of a changed password, in the reader's language."""
     user: AbstractBaseUser = notice.user
     with translation.override(language_of(user, notice.language)):
         context = {
@@ -63,7 +63,7 @@ def changed_message(notice: PasswordResetNotice) -> EmailMultiAlternatives:
 
 
 def link(raw: str) -> str:
-    """Return the address that the mail carries: always the site's own, never the
+    """Return the link in the email: always the site's own, never the
     request's host.
     """
     if template := conf.link_template:

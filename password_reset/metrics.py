@@ -15,7 +15,7 @@ except ImportError:  # the extra [metrics] is not installed
 
 
 class NoMetric:
-    """Stand in for a metric where nobody collects any."""
+    """Replace a metric where none are collected."""
 
     def labels(self, **labels: str) -> NoMetric:
         return self

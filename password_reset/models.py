@@ -34,7 +34,7 @@ class LongNameIndex(models.Index):
 
 
 class PasswordResetRequest(OutboxRow):
-    """What somebody typed into the form. No request knows whether an account exists."""
+    """What somebody typed into the form. No row says whether there is an account."""
 
     class Source(models.TextChoices):
         WEB = "web", _("web")
@@ -125,7 +125,7 @@ class PasswordResetTokenQuerySet(models.QuerySet["PasswordResetToken"]):
 
 
 class PasswordResetToken(models.Model):
-    """A link in a mail, known by its digest alone."""
+    """A link in an email, known by its digest alone."""
 
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL,
@@ -219,7 +219,7 @@ class PasswordResetToken(models.Model):
 
 
 class PasswordResetNotice(OutboxRow):
-    """The "your password was changed" mail, written in the reset's own transaction so
+    """The "your password was changed" email, written in the reset's own transaction so
     that none is lost.
     """
 

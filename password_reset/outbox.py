@@ -34,7 +34,7 @@ def backoff(attempts: int) -> timedelta:
 
 class PrimaryManager(models.Manager[Any]):
     """Read where the flow writes: on a replica that lags, a row that was claimed or a
-    link that was mailed a moment ago is not there yet.
+    link that was sent a moment ago is not there yet.
     """
 
     def get_queryset(self) -> models.QuerySet[Any]:
@@ -68,8 +68,8 @@ class OutboxQuerySet(models.QuerySet[Row]):
         return self.filter(Q(processed_at__isnull=False) | Q(failed_at__isnull=False))
 
     def retriable(self) -> Self:
-        """Rows that may be requeued: given up, or waiting and surely in no worker's
-        hands.
+        """Rows that may be requeued: given up, or waiting and certainly not claimed by
+        a worker.
         """
         now = timezone.now()
         leased = Q(attempts__gt=0, next_attempt_at__range=(now, now + LEASE))
@@ -78,7 +78,7 @@ class OutboxQuerySet(models.QuerySet[Row]):
         )
 
     def requeue(self) -> int:
-        """Make rows due at once, with all attempts before them; return how many.
+        """Make rows due at once, with their full number of attempts; return how many.
 
         They lose their claim, so that a worker which still holds one cannot settle it.
         """
@@ -91,10 +91,10 @@ class OutboxQuerySet(models.QuerySet[Row]):
 
         Two workers never have the same row. Half of the rows are the newest: as long as
         rows are worked off faster than they arrive, nobody waits behind a backlog, and
-        the other half sees to it that no row waits for ever.
+        the other half makes sure that no row waits for ever.
         """
         mark, lease = uuid4(), timezone.now() + LEASE
-        # SQLite cannot turn a reader into a writer, and has nobody to skip.
+        # SQLite cannot upgrade a read lock, and has no rows to skip.
         with self._transaction():
             keys = self._candidates(limit)
             taken = self.due().filter(pk__in=keys) if keys else self.none()
@@ -150,7 +150,7 @@ class OutboxQuerySet(models.QuerySet[Row]):
 
 
 class OutboxRow(models.Model):
-    """An email to send, its attempts and its fate."""
+    """An email to send, its attempts and its outcome."""
 
     ip_address = models.GenericIPAddressField(_("IP address"), null=True, blank=True)
     user_agent = models.CharField(_("user agent"), max_length=512, blank=True)
@@ -199,14 +199,14 @@ class OutboxRow(models.Model):
         )
 
     def mark_failed(self, error: str, *, mails_sent: int | None = None) -> bool:
-        """Record that nobody will try again by themselves; the admin can. ``False``
+        """Record that no worker will try again; the admin can. ``False``
         when another was first.
         """
         counted = {} if mails_sent is None else {"mails_sent": mails_sent}
         return self._update(failed_at=timezone.now(), last_error=error, **counted)
 
     def _update(self, **values: object) -> bool:
-        """Write unless the row is settled, requeued or in another worker's hands."""
+        """Write unless the row is settled, requeued or claimed by another worker."""
         mine = type(self)._default_manager.filter(
             pk=self.pk,
             claim_id=self.claim_id,

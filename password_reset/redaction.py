@@ -84,7 +84,7 @@ def _stand_in(
 
 
 def _without_secrets(request: Any) -> Any:
-    """Return a copy of a request that error mails can show: the query string and the
+    """Return a copy of a request that error emails can show: the query string and the
     referer hold tokens.
     """
     clone = copy.copy(request)

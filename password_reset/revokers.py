@@ -82,7 +82,7 @@ def end_sessions(user: AbstractBaseUser, before: datetime) -> int:
 
 
 def keeps_sessions() -> bool:
-    """Tell whether the session engine stores anything: in a signed cookie the key is
+    """Return whether the session engine stores anything: in a signed cookie the key is
     the session itself.
     """
     return not settings.SESSION_ENGINE.endswith("signed_cookies")

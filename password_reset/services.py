@@ -1,4 +1,6 @@
-"""The web's half: ask for a link, look at one, spend it, and keep the tables small."""
+"""The public functions of the flow: ask for a link, look at one, spend it, and keep
+the tables small.
+"""
 
 from __future__ import annotations
 
@@ -87,7 +89,7 @@ class ResetResult:
 
 @dataclass(frozen=True)
 class Backlog:
-    """Mails that wait; ages are in seconds since the request.
+    """Emails that wait; ages are in seconds since the request.
 
     ``pending`` counts whatever is not settled, such as all that an outage holds up.
     ``due`` counts only what a worker could take now: where one of these is old, no
@@ -108,8 +110,8 @@ def request_reset(
     language: str,
     source: str = PasswordResetRequest.Source.WEB,
 ) -> PasswordResetRequest:
-    """Accept a request: one row, then the bell. Nobody is looked up, so no account can
-    be told from it.
+    """Accept a request: one row, then a wake-up. No user is looked up, so nothing here
+    depends on whether there is an account.
     """
     row: PasswordResetRequest = PasswordResetRequest.objects.create(
         email=email.strip(),
@@ -139,8 +141,8 @@ def request_reset(
 def find_token(raw: object) -> PasswordResetToken:
     """Return the token that a link carries, with its user. Changes nothing.
 
-    Raises ``TokenError``. One indexed look-up by digest; what has not the shape of a
-    token never reaches it.
+    Raises ``TokenError``. One indexed look-up by digest; a value that does not have the
+    shape of a token never reaches it.
     """
     if not tokens.is_well_formed(raw):
         raise TokenError("invalid")
@@ -251,9 +253,9 @@ def process_due(
     For Celery beat, cron, or anything that can call a function: the safety net of every
     queue. ``limit`` rows at most, ``None`` for all; ``concurrency`` emails are on their
     way at once, each over a mail and a database connection of its own (one at a time on
-    SQLite and inside a transaction). ``stopped`` is asked before each row; while no
-    mail can leave, one row is tried and the others keep their attempts. ``progress`` is
-    called with the number of rows so far, after each batch.
+    SQLite and inside a transaction). ``stopped`` is called before each row; while no
+    email can be sent, one row is tried and the others keep their attempts. After each
+    batch ``progress`` is called with the number of rows so far.
     """
     if not conf.enabled:
         return 0
@@ -297,8 +299,8 @@ def _validate(new_password: str, user: Any) -> None:
             "A password validator failed\n%s",
             redact("".join(traceback.format_exception(error))),
         )
-        # An error mail shows the variables of every frame, and in the validators' own
-        # stands the password.
+        # An error email shows the variables of every frame, and those of a validator
+        # contain the password.
         raise error.with_traceback(None) from None
 
 
@@ -310,7 +312,7 @@ def _spend(
     user_agent: str,
 ) -> _Reset:
     with transaction.atomic(using=router.db_for_write(PasswordResetToken)):
-        # The write comes first: SQLite cannot turn a reader into a writer ("database is
+        # The write comes first: SQLite cannot upgrade a read lock ("database is
         # locked").
         if not PasswordResetToken.objects.spend(token.pk):
             raise TokenError("expired" if token.is_expired else "used")

@@ -38,7 +38,7 @@ def remember(sender: Any, request: Any, user: AbstractBaseUser, **kwargs: Any) -
 
 
 def _keep(key: str, user: AbstractBaseUser) -> None:
-    # The write comes first: SQLite cannot turn a reader into a writer ("database is
+    # The write comes first: SQLite cannot upgrade a read lock ("database is
     # locked").
     if not UserSession.objects.filter(session_key=key).update(user_id=user.pk):
         UserSession.objects.create(session_key=key, user_id=user.pk)

@@ -12,7 +12,7 @@ from django.dispatch import Signal
 
 #: Arguments: ``reset_request`` (PasswordResetRequest).
 reset_requested = Signal()
-#: The mail is given up. Arguments: ``row`` (PasswordResetRequest or
+#: The email is given up. Arguments: ``row`` (PasswordResetRequest or
 #: PasswordResetNotice), ``reason`` (str, a code).
 reset_mail_failed = Signal()
 #: Arguments: ``reason`` (invalid, expired or used), ``ip_address`` (str or None).

@@ -40,14 +40,14 @@ def digest(raw: str) -> str:
 
 
 def mask(raw: object) -> str:
-    """Return what a log may hold of a token: eight digits, or ``malformed``."""
+    """Return what a log may contain of a token: eight digits, or ``malformed``."""
     return f"{raw[:8]}..." if is_well_formed(raw) else "malformed"
 
 
 def fingerprint(
     user_id: Any, password: str, email: str, *, secret: str | bytes | None = None
 ) -> str:
-    """Return a keyed digest of what must not change between mail and reset.
+    """Return a keyed digest of what must not change between email and reset.
 
     ``password`` is the stored hash. The link of one user, password and address opens
     nothing else (authentik CVE-2023-26481), and dies with any of the three.

@@ -117,7 +117,7 @@ class FlowView(View):
         try:
             return secured(_csrf_protected(request, self, *args, **kwargs), type(self))
         except Exception:
-            scrub(request)  # an error mail shows the query and the Referer
+            scrub(request)  # an error email shows the query and the Referer
             raise
 
     def protected_dispatch(
@@ -262,7 +262,7 @@ class PasswordResetConfirmView(FlowView):
         """
         visitor = visitor_of(self.request)
         try:
-            # Inline: an error mail shows the variables of every frame.
+            # Inline: an error email shows the variables of every frame.
             flows.finish_reset(raw, token, form.cleaned_data["new_password1"], visitor)
         except ValidationError as error:
             form.add_error("new_password1", error)

@@ -44,12 +44,12 @@ DEFAULT_QUEUE: str = DEFAULT_TASK_QUEUE_NAME
 
 #: Rows in a second, from one process, from which on they share wake-ups.
 THRESHOLD = 20
-#: Seconds by which a shared wake-up is put off, to cover the rows that come until then.
+#: Seconds by which a shared wake-up is delayed, to cover the rows that come until then.
 DELAY = 0.5
 #: Seconds before a shared wake-up in which rows get another: the clock of the worker's
 #: host may be ahead.
 CLOCK_SKEW = 0.25
-#: The channel on which PostgreSQL tells a loop of a new row.
+#: The channel on which PostgreSQL notifies a loop of a new row.
 CHANNEL = "password_reset"
 
 
@@ -80,15 +80,15 @@ def queue_of(alias: str) -> str:
 
 
 def is_immediate(alias: str) -> bool:
-    """Tell whether a task back end does its work inside the web request."""
+    """Return whether a task back end does its work inside the web request."""
     return type(task_backends[alias]).__name__ == "ImmediateBackend"
 
 
 def wake_by_task(task: Task[[int], None], pk: int) -> None:
     """Ask the task back end, where there is one, to work on a row that is committed.
 
-    In a burst most rows are left to a wake-up that is to come: whoever gets one works
-    on all that is due. Without a back end PostgreSQL tells a loop that listens.
+    In a burst most rows are left to a wake-up that is to come: the worker that gets it
+    works on all that is due. Without a back end PostgreSQL notifies a listening loop.
     """
     alias = conf.task_backend
     if alias is None:
@@ -98,7 +98,7 @@ def wake_by_task(task: Task[[int], None], pk: int) -> None:
         _warn_of_immediate()
     aimed = _aimed(task, alias, queue_of(alias))
     throttle = _throttle(aimed)
-    if not throttle.is_exceeded() or not _can_wait(alias):
+    if not throttle.is_exceeded() or not _can_delay(alias):
         aimed.enqueue(pk)
     elif not throttle.is_covered:
         now, clock = timezone.now(), monotonic()
@@ -119,7 +119,7 @@ class WakeupThrottle:
     """How fast this process writes rows, and until when a shared wake-up covers them.
 
     Needs no lock: of two threads at the same moment each may enqueue a shared wake-up,
-    and one of them is spare.
+    and one of them is redundant.
     """
 
     def __init__(self) -> None:
@@ -148,9 +148,9 @@ def _aimed(task: Task[[int], None], alias: str, queue: str) -> Task[[int], None]
     return task.using(backend=alias, queue_name=queue)
 
 
-def _can_wait(alias: str) -> bool:
-    """Tell whether a back end can put a task off. Django's Dummy is for tests, which
-    look for each task.
+def _can_delay(alias: str) -> bool:
+    """Return whether a back end can delay a task. Django's Dummy is for tests, which
+    expect each task.
     """
     backend = task_backends[alias]
     return backend.supports_defer and type(backend).__name__ != "DummyBackend"

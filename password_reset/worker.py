@@ -1,7 +1,7 @@
 """The worker: claim a batch, look users up, issue the secrets, send, settle.
 
-A secret is born here and leaves by the email alone. No transaction is open while a mail
-server is spoken to.
+A secret is made here and leaves in the email alone. No transaction is open while a mail
+server is waited for.
 """
 
 from __future__ import annotations
@@ -76,12 +76,12 @@ class Job:
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of row: where it lies, its name in logs, and which emails it asks for."""
+    """A kind of row: its table, its name in logs, and which emails it asks for."""
 
     model: type[Any]
     log_name: str
     task: Task[[int], None]
-    #: Rows for which there is nobody to mail have none.
+    #: Rows whose address belongs to nobody have none.
     jobs: Callable[[list[Any]], Iterator[Job]]
 
     @property
@@ -98,12 +98,12 @@ def deliver_request(request_id: int) -> None:
 
 @worker_task
 def deliver_notice(notice_id: int) -> None:
-    """Send the mail that tells an owner of a changed password."""
+    """Send the email that tells an owner of a changed password."""
     _answer(NOTICES, deliver_notice, notice_id)
 
 
 def wake(task: Task[[int], None], pk: int) -> None:
-    """Have a row worked on that is committed, by whichever worker the host has."""
+    """Wake whichever worker the host has for a row that is committed."""
     if conf.has_embedded_worker():
         embedded.wake()
     else:
@@ -111,7 +111,7 @@ def wake(task: Task[[int], None], pk: int) -> None:
 
 
 def wake_for(kind: Kind, pks: list[int]) -> None:
-    """Have several rows worked on: by one wake-up, or now where the back end is
+    """Wake a worker for several rows, or work on them now where the back end is
     Django's Immediate.
     """
     alias = conf.task_backend
@@ -130,8 +130,8 @@ def work_off(
 ) -> int:
     """Work on what is due, notices first; return on how many rows.
 
-    Ends early when no mail can leave at present: the rows in hand are given back, since
-    each would only wait for the same time-out.
+    Ends early when no email can be sent at present: the rest of the batch is released,
+    since each row would only wait for the same time-out.
     """
     return _work_off(limit, senders, stopped, progress)[0]
 
@@ -142,7 +142,7 @@ def _work_off(
     stopped: Callable[[], bool],
     progress: Callable[[int], object] = lambda done: None,
 ) -> tuple[int, bool]:
-    """Return also whether mail can leave at present."""
+    """Also return whether email can be sent at present."""
     done = 0
     with _connections(senders) as channels:
         while conf.enabled and (limit is None or done < limit):
@@ -159,7 +159,7 @@ def _work_off(
 
 
 def work_on(kind: Kind, pks: list[int]) -> int:
-    """Work on some rows; return how many were due and in nobody's hands."""
+    """Work on some rows; return how many were due and not claimed."""
     rows = kind.outbox.filter(pk__in=pks).claim(len(pks)) if conf.enabled else []
     if rows:
         with _connections(1) as channels:
@@ -200,7 +200,7 @@ def _answer(kind: Kind, task: Task[[int], None], pk: int) -> None:
         return
     until = monotonic() + TASK_SECONDS
     _, able = _work_off(None, SENDERS, stopped=lambda: monotonic() > until)
-    # While no mail can leave, the rows keep their attempts.
+    # While no email can be sent, the rows keep their attempts.
     if able and monotonic() > until and is_work_left():
         wake_by_task(task, pk)
 
@@ -227,8 +227,8 @@ def _deliver(
         logger.info("Password reset mail attempted", extra=fields)
     jobs = list(kind.jobs(rows))
     busy = {job.row.pk for job in jobs}
-    if nobodys := [row.pk for row in rows if row.pk not in busy]:
-        kind.outbox.filter(pk__in=nobodys).settle(mark)
+    if unknown := [row.pk for row in rows if row.pk not in busy]:
+        kind.outbox.filter(pk__in=unknown).settle(mark)
     _send_all(jobs, channels, stopped)
     ended = stopped() or any(connection.unavailable for connection in channels)
     return len(rows) - (kind.outbox.release(mark) if ended else 0)
@@ -239,7 +239,7 @@ def _send_all(
 ) -> None:
     """Work on jobs, as many at once as there are connections.
 
-    The first goes alone: while no mail can leave, only one row is tried.
+    The first goes alone: while no email can be sent, only one row is tried.
     """
     source = _Source(
         jobs, lambda: stopped() or any(one.unavailable for one in channels)
@@ -249,12 +249,12 @@ def _send_all(
     if len(channels) == 1 or len(jobs) < 3:
         _drain(source, channels[0])
         return
-    crew = [_Sender(source, connection) for connection in channels[: len(jobs) - 1]]
-    for sender in crew:
+    senders = [_Sender(source, connection) for connection in channels[: len(jobs) - 1]]
+    for sender in senders:
         sender.start()
-    for sender in crew:
+    for sender in senders:
         sender.join()
-    for sender in crew:
+    for sender in senders:
         if sender.error is not None:
             raise sender.error
 
@@ -283,12 +283,12 @@ class _Sender(Thread):
     def __init__(self, source: _Source, connection: MailConnection) -> None:
         super().__init__(name="password-reset-sender", daemon=True)
         self._source = source
-        self._line = connection
+        self._connection = connection
         self.error: Exception | None = None
 
     def run(self) -> None:
         try:
-            _drain(self._source, self._line)
+            _drain(self._source, self._connection)
         except Exception as error:
             self.error = error
         finally:
@@ -363,7 +363,7 @@ def _known(rows: list[PasswordResetRequest]) -> set[str]:
 
 
 def _mailed_before(rows: list[PasswordResetRequest]) -> dict[int, set[Any]]:
-    """Return the users whom earlier attempts have mailed, by request."""
+    """Return the users to whom earlier attempts have sent an email, by request."""
     found: dict[int, set[Any]] = {}
     if again := [row.pk for row in rows if row.attempts > 1]:
         sent = PasswordResetToken.objects.filter(
@@ -375,7 +375,7 @@ def _mailed_before(rows: list[PasswordResetRequest]) -> dict[int, set[Any]]:
 
 
 def _request_job(row: PasswordResetRequest, mailed: set[Any]) -> Job:
-    """Return the job of mailing everyone on the address whom nobody has mailed yet."""
+    """Return the job of sending a link to each user of the address who has none yet."""
     job = Job(row, mails_sent=max(len(mailed), row.mails_sent))
     try:
         # Distinct: a host's finder may yield a user twice.
@@ -396,7 +396,7 @@ def _mail_link(
     row: PasswordResetRequest, user: AbstractBaseUser, connection: MailConnection
 ) -> None:
     raw = tokens.new_token()
-    # Committed before the mail leaves: a link that arrives is a link that works.
+    # Committed before the email is sent: a link that arrives is a link that works.
     token = PasswordResetToken.objects.create(
         user_id=user.pk,
         request=row,
@@ -425,7 +425,7 @@ def _mail_notice(row: PasswordResetNotice, connection: MailConnection) -> None:
 
 @contextmanager
 def _connections(count: int) -> Iterator[list[MailConnection]]:
-    """Keep mail connections for the block; one where threads could not see the rows."""
+    """Provide mail connections; only one where other threads could not see the rows."""
     database = connections[router.db_for_write(PasswordResetRequest)]
     alone = database.in_atomic_block or database.vendor == "sqlite"
     channels = [MailConnection() for _ in range(1 if alone else count)]

@@ -1,5 +1,5 @@
-"""The accounts that staff speak of, whatever the host's user model and whichever of
-them the host's admin shows.
+"""The accounts that staff look up, for any user model and limited to those that the
+host's admin shows.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def find(site: AdminSite, request: HttpRequest, quoted: str) -> Any:
 
 
 def may_see(site: AdminSite, request: HttpRequest, user: Any) -> bool:
-    """Tell whether this member of staff may be shown who a user is."""
+    """Return whether this member of staff may be shown who a user is."""
     model = get_user_model()
     if request.user.has_perm(EXPLAIN):
         return True
@@ -77,7 +77,7 @@ def page(site: AdminSite, request: HttpRequest, user: Any) -> str | None:
 
 
 def link(site: AdminSite, name: str, *args: Any) -> str | None:
-    """Return the address of a page of the admin; None where this admin has it not."""
+    """Return the address of a page of the admin; None where it has none."""
     try:
         return reverse(f"admin:{name}", args=args, current_app=site.name)
     except NoReverseMatch:

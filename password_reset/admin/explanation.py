@@ -46,7 +46,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Account:
-    """A user and what stands in their way."""
+    """A user and what keeps them from resetting."""
 
     user: Any
     findings: list[Finding]
@@ -63,7 +63,7 @@ class Mail:
 
 
 def of_site() -> list[Finding]:
-    """Return what stands in everybody's way."""
+    """Return what keeps everybody from resetting."""
     if not conf.enabled:
         return [Finding("error", str(sending.SWITCHED_OFF))]
     waiting = services.backlog()
@@ -80,12 +80,12 @@ def of_site() -> list[Finding]:
 
 
 def of_address(address: str, users: list[Any]) -> list[Finding]:
-    """Return what can be said of a mail address as such."""
+    """Return what is known about an email address as such."""
     return [*_number_of(users), *_limit_of(address)]
 
 
 def of_account(user: Any) -> Account:
-    """Return what stands in one user's way, and what they still hold."""
+    """Return what keeps one user from resetting, and which links they still hold."""
     email = stored_email(user)
     found = list(conf.user_finder(email)) if email else []
     sentence = sending.obstacle(user, found)

@@ -112,7 +112,7 @@ def begins_with(term: str) -> Q:
     """
     small = term.lower()
     condition = Q(email__startswith=term)
-    # Not twice the same: of one condition PostgreSQL reads as many entries as the page
+    # Not the same condition twice: of one PostgreSQL reads as many entries as the page
     # needs, of two it reads all.
     return condition if small == term else condition | Q(email__startswith=small)
 
@@ -125,9 +125,7 @@ def pks(rows: QuerySet[Any]) -> list[Any]:
 
 
 def in_chunks(rows: QuerySet[Any]) -> Iterator[list[Any]]:
-    """Yield rows a thousand at a time; whoever selects a whole table gets it worked off
-    all the same.
-    """
+    """Yield rows a thousand at a time; staff may select a whole table."""
     rows = rows.order_by("pk")
     chunk = list(rows[:CHUNK])
     while chunk:

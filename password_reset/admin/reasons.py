@@ -1,4 +1,4 @@
-"""Why a mail did not leave: the code on a row in words for support staff."""
+"""Why an email was not sent: the code on a row in words for support staff."""
 
 from __future__ import annotations
 

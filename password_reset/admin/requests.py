@@ -1,4 +1,4 @@
-"""Requests and notices: what is to be mailed and what became of it, with an action to
+"""Requests and notices: the emails to send and what became of them, with an action to
 try again now.
 """
 
@@ -31,7 +31,7 @@ AT_ONCE = 100
 
 
 class OutboxAdmin(ReadOnlyAdmin):
-    """Mails to send, their attempts and their fate."""
+    """Emails to send, their attempts and their outcome."""
 
     actions = ["retry"]
     kind: worker.Kind
@@ -134,7 +134,7 @@ class RequestAdmin(OutboxAdmin):
 
 
 class NoticeAdmin(OutboxAdmin):
-    """The mails that tell owners of a changed password."""
+    """The emails that tell owners of a changed password."""
 
     kind = worker.NOTICES
     list_display = ("email", "user", "state", "created_at", "ip_address", "trouble")

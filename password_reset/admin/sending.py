@@ -146,7 +146,7 @@ def send_to_all(
 def confirmation(
     model_admin: ModelAdmin, request: HttpRequest, users: list[Any]
 ) -> TemplateResponse:
-    """Return the page that names who would be mailed, and who not and why."""
+    """Return the page that names who would get an email, and who would not and why."""
     site = model_admin.admin_site
     request.current_app = site.name
     refusals = [(user, refusal(request.user, user)) for user in users]

@@ -35,7 +35,7 @@ class StateFilter(admin.SimpleListFilter):
 
 
 class OutboxStateFilter(StateFilter):
-    """Mails by what became of them."""
+    """Emails by what became of them."""
 
     states = {
         "pending": (
@@ -71,7 +71,7 @@ class TokenStateFilter(StateFilter):
 
 
 def of_mail(row: OutboxRow) -> str:
-    """Return what became of a mail, in a word or two."""
+    """Return what became of an email, in a word or two."""
     if row.failed_at:
         return _("given up")
     if row.processed_at:

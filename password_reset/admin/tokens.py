@@ -21,7 +21,7 @@ from .lists import ReadOnlyAdmin, in_chunks, log
 
 
 class TokenAdmin(ReadOnlyAdmin):
-    """The links that were mailed, known by everything but their secret."""
+    """The links that were sent, with everything but their secret."""
 
     actions = ["void"]
     list_display = ("email", "user", "state", "created_at", "sent_at", "ip_address")

@@ -1,4 +1,4 @@
-"""Whether mail can leave, by which server and under whose name."""
+"""Whether email can be sent, by which server and under whose name."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from django.core.checks import CheckMessage, Info, Warning
 from password_reset.conf import settings
 
 SMTP = "django.core.mail.backends.smtp.EmailBackend"
-#: Back ends that write whole mails, links included, where logs are kept.
+#: Back ends that write whole emails, links included, where logs are kept.
 WRITING_BACKENDS = (
     "django.core.mail.backends.console.",
     "django.core.mail.backends.filebased.",
@@ -20,7 +20,7 @@ WRITING_BACKENDS = (
 
 @dataclass(frozen=True)
 class Mailer:
-    """A way out for mail, as either of Django's two kinds of settings describes it."""
+    """A mail back end, as either of Django's two kinds of settings describes it."""
 
     backend: str
     host: str | None
@@ -57,7 +57,7 @@ def check_mail_server(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
 
 
 def check_sender(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    """W016: mails come from webmaster@localhost, which no mailbox believes."""
+    """W016: emails come from webmaster@localhost, which no mailbox believes."""
     sender = getattr(settings, "PASSWORD_RESET_FROM_EMAIL", None)
     sender = sender or settings.DEFAULT_FROM_EMAIL
     if settings.DEBUG or sender != global_settings.DEFAULT_FROM_EMAIL:
@@ -73,7 +73,7 @@ def check_sender(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
 
 
 def check_mail_timeout(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    """W010: a mail server that is silent hangs a worker for ever."""
+    """W010: a mail server that does not respond blocks a worker for ever."""
     found = mailers().values()
     endless = any("smtp" in one.backend and one.timeout is None for one in found)
     if settings.DEBUG or not endless:
@@ -88,7 +88,7 @@ def check_mail_timeout(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
 
 
 def check_mail_in_logs(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    """W011: whole mails, and so working links, are written to a log."""
+    """W011: whole emails, and so working links, are written to a log."""
     found = mailers().values()
     written = any(one.backend.startswith(WRITING_BACKENDS) for one in found)
     debugged = getattr(settings, "ANYMAIL", {}).get("DEBUG_API_REQUESTS", False)

@@ -1,4 +1,4 @@
-"""Whether somebody sends the mails, and what their links begin with."""
+"""Whether a worker sends the emails, and what their links begin with."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from password_reset.conf import PREFIX, Settings, conf
 from password_reset.models import PasswordResetRequest
 from password_reset.pages import Page, path_of
 
-#: A worker that lives takes a due row within seconds.
+#: A running worker takes a due row within seconds.
 NO_WORKER_AFTER = timedelta(minutes=5)
 #: The settings of this app, by the names of their properties.
 NAMES = [name for name, value in vars(Settings).items() if isinstance(value, property)]
@@ -89,7 +89,7 @@ def check_names(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
 
 
 def check_link(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    """E006: no page opens the link in a mail."""
+    """E006: no page opens the link in an email."""
     if getattr(settings, "PASSWORD_RESET_LINK_TEMPLATE", None):
         return []
     try:
@@ -108,7 +108,7 @@ def check_link(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
 
 
 def check_task_backend(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    """E003: the bell rings nowhere."""
+    """E003: the task back end that wakes a worker does not exist."""
     alias = _alias()
     if alias is None or alias in wakeup.aliases():
         return []
@@ -140,7 +140,7 @@ def check_task_queue(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
 
 
 def check_immediate(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    """W001: mails are sent inside the web request."""
+    """W001: emails are sent inside the web request."""
     alias = _usable_alias()
     if settings.DEBUG or alias is None or not wakeup.is_immediate(alias):
         return []
@@ -160,7 +160,7 @@ def check_immediate(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
 def check_backlog(
     app_configs: Any, databases: Any = None, **kwargs: Any
 ) -> list[CheckMessage]:
-    """W003: requests wait and nobody works on them."""
+    """W003: requests wait and no worker takes them."""
     if router.db_for_write(PasswordResetRequest) not in (databases or ()):
         return []
     try:

@@ -1,4 +1,4 @@
-"""What stands around the flow: hosts, cookies, sessions, the host's own pages."""
+"""What the flow depends on in the host: host names, cookies, sessions, pages."""
 
 from __future__ import annotations
 

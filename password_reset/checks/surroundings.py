@@ -16,7 +16,7 @@ from password_reset.pages import is_included, login_url
 
 
 def check_templates(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    """E007: no template engine of the host finds the pages and mails."""
+    """E007: no template engine of the host finds the pages and emails."""
     try:
         get_template("password_reset/form.html")
         get_template("password_reset/mail/reset.txt")

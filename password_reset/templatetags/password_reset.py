@@ -1,5 +1,5 @@
-"""What the pages and mails say with: durations in words, readable colours, isolated
-left-to-right text.
+"""What the templates of pages and emails use: durations in words, readable colours,
+isolated left-to-right text.
 """
 
 from __future__ import annotations

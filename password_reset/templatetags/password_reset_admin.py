@@ -17,8 +17,8 @@ register = template.Library()
 
 @register.inclusion_tag("admin/password_reset/backlog.html", takes_context=True)
 def password_reset_backlog(context: dict[str, Any]) -> dict[str, Any]:
-    """Say to whom our tables are open that mails wait, and whether for a worker, a mail
-    provider or the switch.
+    """Tell those who may see our tables that emails wait, and whether for a worker, the
+    mail provider or the setting ``ENABLED``.
     """
     user = getattr(context.get("request"), "user", None)
     if user is None or not user.has_module_perms("password_reset"):

@@ -19,7 +19,8 @@ from password_reset.management.arguments import positive_integer, positive_secon
 
 logger = logging.getLogger("password_reset")
 
-#: An older row that is still due means that nobody works, or that no email leaves.
+#: An older row that is still due means that no worker runs, or that no email can be
+#: sent.
 TOO_OLD = timedelta(minutes=5)
 
 
@@ -104,7 +105,7 @@ class Command(BaseCommand):
             self.stdout.flush()
 
     def stop(self, *args: Any) -> None:
-        # No more than a flag: an Event's lock may be held by the very code that the
+        # Only a flag: an Event's lock may be held by the very code that the
         # signal interrupts.
         self.stopped = True
 
