@@ -23,7 +23,7 @@ class Browser:
     def get(
         self, path: str, headers: Mapping[str, str] | None = None
     ) -> requests.Response:
-        """Load a path of the site, or a link as it stands in a mail."""
+        """Load a path of the site, or a link as it is in an email."""
         address = path if path.startswith("https://") else self.base_url + path
         return self.session.get(address, headers=headers, **self.options)
 

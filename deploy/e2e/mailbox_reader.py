@@ -17,9 +17,9 @@ SECONDS = 20
 
 
 class Mailbox:
-    """Mails to one address, oldest first."""
+    """Emails to one address, oldest first."""
 
-    #: How long a mail may take.
+    #: How long an email may take.
     patience = float(os.environ.get("E2E_PATIENCE", "120"))
 
     def __init__(self, address: str, recipient: str) -> None:
@@ -33,7 +33,7 @@ class Mailbox:
         return {str(mail["Message-ID"]) for mail in self.mails()}
 
     def wait_for_new(self, known: set[str]) -> EmailMessage:
-        """Return the first mail that was not there before; raise TimeoutError when none
+        """Return the first email that was not there before; raise TimeoutError when none
         comes.
         """
         deadline = time.monotonic() + self.patience
@@ -47,7 +47,7 @@ class Mailbox:
         )
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the connection."""
 
 
 class Imap(Mailbox):

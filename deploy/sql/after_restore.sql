@@ -1,4 +1,4 @@
--- A backup is a journey into the past: a link that was spent since is unspent in it, and a request that was answered
+-- A backup brings back an old state: a link that was spent since is unspent in it, and a request that was answered
 -- since waits again. So, before the site is started on a restored database:
 \set ON_ERROR_STOP on
 BEGIN;
@@ -6,7 +6,7 @@ BEGIN;
 -- No link of the past opens anything.
 UPDATE password_reset_tokens SET used_at = now() WHERE used_at IS NULL;
 
--- Nobody gets a second mail for a request of the past; the admin shows these rows and can send one again.
+-- Nobody gets a second email for a request of the past; the admin shows these rows and can send one again.
 UPDATE password_reset_requests SET failed_at = now(), last_error = 'restored'
 WHERE processed_at IS NULL AND failed_at IS NULL;
 UPDATE password_reset_notices SET failed_at = now(), last_error = 'restored'

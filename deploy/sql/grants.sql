@@ -17,7 +17,7 @@ WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = :'app_user') \gexec
   ALTER ROLE :"app_user" PASSWORD :'app_password';
 \endif
 
--- Whatever it had before, by hand or by an older version of this file, it has no longer.
+-- Remove all that it had before, by hand or by an older version of this file.
 REVOKE ALL ON ALL TABLES IN SCHEMA public FROM :"app_user";
 REVOKE ALL ON ALL SEQUENCES IN SCHEMA public FROM :"app_user";
 REVOKE CREATE ON SCHEMA public FROM PUBLIC, :"app_user";
@@ -41,7 +41,7 @@ GRANT SELECT, INSERT, UPDATE, DELETE
 ON TABLE user_sessions, django_session
 TO :"app_user";
 
--- … what Django reads to know who may do what, and the admin's diary …
+-- … what Django reads to know who may do what, and the admin's log …
 GRANT SELECT
 ON TABLE auth_group, auth_group_permissions, auth_permission, users_groups, users_user_permissions,
          django_content_type, django_migrations, django_admin_log
