@@ -159,7 +159,7 @@ def _can_delay(alias: str) -> bool:
 @lru_cache(maxsize=1)
 def _warn_of_immediate() -> None:
     logger.warning(
-        "TASKS names no background worker, so reset mails are sent inside the web "
+        "TASKS names no background worker, so reset emails are sent inside the web "
         "request and its time tells "
         "who has an account (password_reset.W001)."
     )

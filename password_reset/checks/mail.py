@@ -96,7 +96,7 @@ def check_mail_in_logs(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
         return []
     return [
         Warning(
-            "Mails are written to the console, a file or a debug log, and with them "
+            "Emails are written to the console, a file or a debug log, and with them "
             "links that work.",
             hint="Use a mail back end that sends, and leave "
             "ANYMAIL['DEBUG_API_REQUESTS'] off.",

@@ -49,7 +49,7 @@ def check_base_url_is_secure(app_configs: Any, **kwargs: Any) -> list[CheckMessa
         return []
     return [
         Warning(
-            "The links in mails are not encrypted: PASSWORD_RESET_BASE_URL does not "
+            "The links in emails are not encrypted: PASSWORD_RESET_BASE_URL does not "
             "begin with https.",
             hint="Serve the site over HTTPS and write its address with https.",
             id="password_reset.W002",
@@ -131,7 +131,7 @@ def check_task_queue(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
         return []
     return [
         Info(
-            f"TASKS[{alias!r}] has no queue 'default': the mails of password reset go "
+            f"TASKS[{alias!r}] has no queue 'default': the emails of password reset go "
             f"to {queue!r}.",
             hint=f"Let a worker serve the queue {queue!r}, or add 'default' to QUEUES.",
             id="password_reset.I001",
@@ -146,7 +146,7 @@ def check_immediate(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
         return []
     return [
         Warning(
-            "TASKS names no background worker: reset mails are sent inside the web "
+            "TASKS names no background worker: reset emails are sent inside the web "
             "request, and its time tells "
             "who has an account.",
             hint="Configure a TASKS back end with a worker, or set "
