@@ -49,8 +49,7 @@ class EmbeddedWorker:
     def wake(self) -> None:
         """Have the thread look for work soon; start it where it is not running."""
         with self._lock:
-            # A server may have forked since: threads do not survive that.
-            if self._thread is None or self._pid != os.getpid():
+            if not self._is_running():
                 self._start()
         self._awake.set()
 
@@ -62,6 +61,11 @@ class EmbeddedWorker:
             self._stopped = True
             self._awake.set()
             thread.join()
+
+    def _is_running(self) -> bool:
+        # A server may have forked since: threads do not survive that.
+        alive = self._thread is not None and self._thread.is_alive()
+        return alive and self._pid == os.getpid()
 
     def _start(self) -> None:
         self._pid, self._awake, self._stopped = os.getpid(), Event(), False
@@ -88,6 +92,7 @@ class EmbeddedWorker:
 
 
 def _yield_to_visitors() -> None:
-    if sys.platform == "linux":
+    # A green thread has the process's own number: it must not slow the whole server.
+    if sys.platform == "linux" and get_native_id() != os.getpid():
         with suppress(OSError):
             os.setpriority(os.PRIO_PROCESS, get_native_id(), NICENESS)

@@ -1,5 +1,6 @@
 """The embedded worker: a host that configured no task back end keeps its promises."""
 
+import os
 import subprocess
 import sys
 import threading
@@ -96,6 +97,27 @@ def test_a_failure_of_the_work_does_not_end_the_thread(monkeypatch):
     worker.wake()
     wait_until(lambda: len(done) == 2, lambda: "the thread has ended")
     worker.stop()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_thread_that_has_ended_is_replaced_by_the_next_wake_up():
+    done = []
+
+    def work():
+        done.append(1)
+        raise SystemExit  # ends a thread in silence
+
+    worker = embedded.EmbeddedWorker(work)
+    for expected in (1, 2):
+        worker.wake()
+        wait_until(lambda: len(done) == expected, lambda: "no work")  # noqa: B023
+        wait_until(lambda: not worker_threads(), lambda: "the thread lives on")
+
+
+def test_a_green_thread_does_not_slow_the_whole_process():
+    before = os.getpriority(os.PRIO_PROCESS, 0)
+    embedded._yield_to_visitors()  # here, in the process's own thread
+    assert os.getpriority(os.PRIO_PROCESS, 0) == before
 
 
 def test_a_switched_off_flow_sends_nothing(settings):
