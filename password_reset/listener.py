@@ -63,6 +63,8 @@ class Listener:
     def _is_notified(self, seconds: float) -> bool:
         if self._connection is None:
             self._connection = _database().copy()
+            # Not one of a pool, which those that work would miss.
+            self._connection.settings_dict["OPTIONS"].pop("pool", None)
             with self._connection.cursor() as cursor:
                 cursor.execute(f"LISTEN {CHANNEL}")
             return True  # what came before it listened
