@@ -34,7 +34,10 @@ if TYPE_CHECKING or django.VERSION >= (6, 1):
 HEALING = re.compile(rb"5\.(?:2\.2|3\.\d+|7\.\d+)\b")
 #: RFC 5321: the server is about to close the connection.
 CLOSING = 421
-#: HTTP statuses that concern the account or the service, and so every email.
+#: Codes that speak of the account or the service, and so of every email; Amazon says
+#: "454 Throttling failure".
+REFUSES_EVERYBODY = frozenset({CLOSING, 454})
+#: HTTP answers that speak of the account or the service, and so of every email.
 REFUSES_ALL = frozenset({401, 403, 408, 429})
 ABOUT_ONE_EMAIL = (SMTPRecipientsRefused, SMTPSenderRefused, SMTPDataError)
 
@@ -177,7 +180,7 @@ def is_outage(error: BaseException) -> bool:
     if status:
         return status in REFUSES_ALL or status >= 500
     if isinstance(error, ABOUT_ONE_EMAIL):
-        return CLOSING in _smtp_codes(error)
+        return bool(REFUSES_EVERYBODY & _smtp_codes(error))
     return isinstance(error, OSError) or type(error).__name__ == "AnymailAPIError"
 
 

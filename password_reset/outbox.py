@@ -9,7 +9,6 @@ from __future__ import annotations
 import random
 from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
-from itertools import islice
 from typing import Any, Self, TypeVar
 from uuid import UUID, uuid4
 
@@ -126,16 +125,20 @@ class OutboxQuerySet(models.QuerySet[Row]):
             due.filter(next_attempt_at__isnull=True),
         )
         share = max(limit // 4, 1)
+        # The index of due rows gives both orders; that of the primary key would lead
+        # through all rows that are settled.
         sets = (
             again[:share],
-            fresh.order_by("-pk")[: limit // 2],
-            fresh.order_by("pk"),
+            fresh.order_by("-next_attempt_at", "-pk")[: limit // 2],
+            fresh.order_by("next_attempt_at", "pk"),
+            again[share:],  # after an outage there is nothing else
         )
         keys: dict[int, None] = {}
         for rows in sets:
             missing = limit - len(keys)
+            # No more than are taken: another worker passes over what is locked here.
             found = self._unlocked(rows).values_list("pk", flat=True)
-            keys |= dict.fromkeys(islice(found[:limit], missing)) if missing else {}
+            keys |= dict.fromkeys(found[:missing])
         return list(keys)
 
     def _unlocked(self, rows: Self) -> Self:
@@ -176,6 +179,14 @@ class OutboxRow(models.Model):
         """Whether nobody will try again after this attempt."""
         return self.attempts >= MAX_ATTEMPTS
 
+    def keep_lease(self) -> bool:
+        """Keep the row for as long as an email may take; ``False`` when another worker
+        has it.
+        """
+        until = self.next_attempt_at
+        safe = until is not None and until - timezone.now() > LEASE / 2
+        return safe or self.renew_lease()
+
     def renew_lease(self) -> bool:
         """Keep the row for another lease; ``False`` when another worker has it."""
         return self._update(next_attempt_at=timezone.now() + LEASE)
@@ -213,6 +224,8 @@ class OutboxRow(models.Model):
             processed_at__isnull=True,
             failed_at__isnull=True,
         )
+        if mine.update(**values) != 1:
+            return False
         for name, value in values.items():
             setattr(self, name, value)
-        return mine.update(**values) == 1
+        return True

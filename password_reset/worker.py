@@ -17,7 +17,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from django.contrib.auth.base_user import AbstractBaseUser
-from django.db import DatabaseError, connections, router
+from django.db import DatabaseError, OperationalError, connections, router
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 
@@ -43,9 +43,6 @@ SENDERS = 8
 #: Seconds that a woken task works before it wakes the next: a worker that is asked to
 #: stop waits for no more than this.
 TASK_SECONDS = 5.0
-#: Seconds after which a sender asks whether a row is still its own.
-LEASE_CHECK = 60.0
-
 
 Letter = Callable[[MailConnection], None]
 
@@ -61,17 +58,6 @@ class Job:
     letters: list[Letter] = field(default_factory=list)
     mails_sent: int = 0
     errors: list[Exception] = field(default_factory=list)
-    #: When the lease was last known to be ours, by the monotonic clock.
-    leased_at: float = field(default_factory=monotonic)
-
-    def is_ours(self) -> bool:
-        """Return whether the row is still this worker's, renewing an old lease: where
-        a server is slow, a job waits long for its turn.
-        """
-        if monotonic() - self.leased_at < LEASE_CHECK:
-            return True
-        self.leased_at = monotonic()
-        return self.row.renew_lease()
 
 
 @dataclass(frozen=True)
@@ -231,7 +217,8 @@ def _deliver(
         kind.outbox.filter(pk__in=unknown).settle(mark)
     _send_all(jobs, channels, stopped)
     ended = stopped() or any(connection.unavailable for connection in channels)
-    return len(rows) - (kind.outbox.release(mark) if ended else 0)
+    mine = kind.outbox.filter(pk__in=[row.pk for row in rows])
+    return len(rows) - (mine.release(mark) if ended else 0)
 
 
 def _send_all(
@@ -246,14 +233,14 @@ def _send_all(
     )
     if jobs:
         _work(jobs[0], channels[0])
-    if len(channels) == 1 or len(jobs) < 3:
-        _drain(source, channels[0])
-        return
-    senders = [_Sender(source, connection) for connection in channels[: len(jobs) - 1]]
+    senders = [_Sender(source, each) for each in channels[1 : len(jobs) - 1]]
     for sender in senders:
         sender.start()
-    for sender in senders:
-        sender.join()
+    try:
+        _drain(source, channels[0])
+    finally:
+        for sender in senders:
+            sender.join()
     for sender in senders:
         if sender.error is not None:
             raise sender.error
@@ -288,11 +275,23 @@ class _Sender(Thread):
 
     def run(self) -> None:
         try:
-            _drain(self._source, self._connection)
+            # Before it has a row in hand: a pool may be smaller than all senders.
+            if _can_reach_database():
+                _drain(self._source, self._connection)
         except Exception as error:
             self.error = error
         finally:
             connections.close_all()
+
+
+def _can_reach_database() -> bool:
+    try:
+        connections[router.db_for_write(PasswordResetRequest)].ensure_connection()
+    except OperationalError as error:
+        name = type(error.__cause__ or error).__name__
+        logger.warning("A sender of password reset has no database: %s", name)
+        return False
+    return True
 
 
 def _drain(source: _Source, connection: MailConnection) -> None:
@@ -304,7 +303,9 @@ def _work(job: Job, connection: MailConnection) -> None:
     """Send a row's emails and record what became of them."""
     with metrics.timed("mail"):
         for letter in job.letters:
-            if not job.is_ours():
+            # Where a batch is long, many share an address, or a server is slow, another
+            # worker may have taken the row over: it sends the mail.
+            if not job.row.keep_lease():
                 return
             try:
                 letter(connection)
@@ -341,7 +342,7 @@ def _request_jobs(rows: list[PasswordResetRequest]) -> Iterator[Job]:
     """Yield a job for each request whose address somebody has."""
     try:
         known = _known(rows)
-        mailed = _mailed_before(rows)
+        mailed = _mailed_before([row.pk for row in rows if row.email in known])
     except Exception as error:
         _record(error)
         yield from (Job(row, errors=[error], mails_sent=row.mails_sent) for row in rows)
@@ -362,15 +363,14 @@ def _known(rows: list[PasswordResetRequest]) -> set[str]:
     return users.on_file(emails) if is_ours and len(emails) > 1 else emails
 
 
-def _mailed_before(rows: list[PasswordResetRequest]) -> dict[int, set[Any]]:
-    """Return the users to whom earlier attempts have sent an email, by request."""
+def _mailed_before(keys: list[int]) -> dict[int, set[Any]]:
+    """Return the users whom earlier attempts have mailed, by request: also those before
+    it was requeued, which starts the count of attempts anew.
+    """
     found: dict[int, set[Any]] = {}
-    if again := [row.pk for row in rows if row.attempts > 1]:
-        sent = PasswordResetToken.objects.filter(
-            request__in=again, sent_at__isnull=False
-        )
-        for request_id, user_id in sent.values_list("request_id", "user_id"):
-            found.setdefault(request_id, set()).add(user_id)
+    sent = PasswordResetToken.objects.filter(request__in=keys, sent_at__isnull=False)
+    for request_id, user_id in sent.values_list("request_id", "user_id"):
+        found.setdefault(request_id, set()).add(user_id)
     return found
 
 

@@ -43,6 +43,7 @@ class SmtpServer:
     later"`), `"*"` any other; `delay` makes each DATA that many seconds slow;
     `connections` counts those accepted; between `hold()` and `release()` a client that
     has sent its DATA waits for an answer. `stop()` refuses connections until `start()`.
+    After `quota` mails `over_quota` is the answer to every other; `refused` counts those.
     """
 
     def __init__(self, port: int, **smtp_options: Any) -> None:
@@ -51,6 +52,9 @@ class SmtpServer:
         self.deliveries: list[Delivery] = []
         self.replies: dict[str, str] = {}
         self.delay = 0.0
+        self.quota: int | None = None
+        self.over_quota = "421 4.7.0 Try again later"
+        self.refused = 0
         self.smtputf8 = True
         self.connections = 0
         self.held = threading.Event()
@@ -86,6 +90,10 @@ class SmtpServer:
         self._connections.append(connection)
         self.connections += 1
         return connection
+
+    def open_connections(self) -> int:
+        """Return how many clients have not hung up."""
+        return sum(one.transport is not None for one in self._connections)
 
     def stop(self) -> None:
         """Cut every connection and refuse new ones."""
@@ -137,10 +145,16 @@ class SmtpServer:
         address: str,
         options: list[str],
     ) -> str:
-        reply = self.replies.get(address, self.replies.get("*"))
+        reply = self._reply(address)
         if reply is None:
             envelope.rcpt_tos.append(address)
         return reply or "250 OK"
+
+    def _reply(self, address: str) -> str | None:
+        if self.quota is not None and len(self.deliveries) >= self.quota:
+            self.refused += 1
+            return self.over_quota
+        return self.replies.get(address, self.replies.get("*"))
 
     async def handle_DATA(  # noqa: N802 - the name is aiosmtpd's
         self, server: SMTP, session: Session, envelope: Envelope

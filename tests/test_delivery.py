@@ -13,8 +13,7 @@ from django.core.management import call_command
 from django.utils import timezone
 from prometheus_client import REGISTRY
 
-from password_reset import services, worker
-from password_reset.mail_connection import MailConnection
+from password_reset import services
 from password_reset.models import PasswordResetNotice, PasswordResetRequest
 from password_reset.outbox import FIRST_PAUSE, LEASE, MAX_ATTEMPTS
 from password_reset.signals import reset_mail_failed
@@ -319,35 +318,6 @@ def test_a_worker_that_lost_its_lease_changes_nothing_of_its_successor_s_attempt
     )
     assert PasswordResetRequest.objects.values().get() == before
     assert successor.mark_processed()
-
-
-@pytest.mark.sqlite
-def test_a_job_that_waited_long_for_its_turn_keeps_its_lease(
-    settings, user, monkeypatch
-):
-    settings.PASSWORD_RESET_TASK_BACKEND = None
-    ask(user.email)
-    monkeypatch.setattr(worker, "LEASE_CHECK", 0)
-    [row] = PasswordResetRequest.objects.claim(1)
-    with time_machine.travel(timezone.now() + LEASE * 0.9):
-        assert worker.Job(row).is_ours()
-    with time_machine.travel(timezone.now() + LEASE * 1.5):
-        assert PasswordResetRequest.objects.claim(1) == []
-
-
-@pytest.mark.sqlite
-def test_a_job_whose_row_another_worker_took_sends_nothing(
-    settings, user, smtp, monkeypatch
-):
-    settings.PASSWORD_RESET_TASK_BACKEND = None
-    ask(user.email)
-    monkeypatch.setattr(worker, "LEASE_CHECK", 0)
-    [row] = PasswordResetRequest.objects.claim(1)
-    make_due()
-    assert len(PasswordResetRequest.objects.claim(1)) == 1
-    [job] = worker.REQUESTS.jobs([row])
-    worker._work(job, MailConnection())
-    assert smtp.deliveries == []
 
 
 @pytest.mark.sqlite
