@@ -7,6 +7,7 @@ from collections import Counter
 import pytest
 from django.db import connection, transaction
 from django.utils import timezone
+from prometheus_client import REGISTRY
 
 from password_reset import services, users, worker
 from password_reset.models import (
@@ -301,3 +302,17 @@ def test_one_statement_misses_nobody_whom_the_look_up_finds():
 def test_one_statement_rules_strangers_out():
     UserFactory(email="ada@example.com")
     assert users.on_file({"ada@example.com", "bob@example.com"}) == {"ada@example.com"}
+
+
+def test_rows_of_nobody_count_in_the_metric_that_tells_of_a_live_worker(cron_only):
+    def observed():
+        return REGISTRY.get_sample_value(
+            "password_reset_duration_seconds_count", {"step": "mail"}
+        )
+
+    before = observed() or 0
+    PasswordResetRequest.objects.bulk_create(
+        PasswordResetRequest(email=f"nobody{n}@example.com") for n in range(5)
+    )
+    services.process_due()
+    assert observed() - before == 5
