@@ -56,6 +56,14 @@ def dies_with_us(name: str) -> list[str]:
     return ["setpriv", "--pdeathsig", name, "--"] if shutil.which("setpriv") else []
 
 
+def unprivileged() -> list[str]:
+    """Return a command prefix for a server that refuses to run as root: in a user
+    namespace of its own it sees user 1000.
+    """
+    ids = ["unshare", "-U", "--map-user=1000", "--map-group=1000", "--"]
+    return [] if os.geteuid() else ids
+
+
 def scratch() -> Path:
     """Return where servers keep their files: in memory where there is room, since each
     test empties the tables.
@@ -138,10 +146,7 @@ class Postgres(Server):
     def __init__(self, binaries: Path | None = None) -> None:
         super().__init__()
         self.binaries = binaries or postgres_binaries()
-        # PostgreSQL refuses to run as root: in a user namespace of its own it sees user
-        # 1000.
-        ids = ["unshare", "-U", "--map-user=1000", "--map-group=1000", "--"]
-        self.as_user = [] if os.geteuid() else ids
+        self.as_user = unprivileged()
         options = [
             "-U",
             "postgres",

@@ -22,7 +22,7 @@ class Mailbox:
 
     def mails(self, address: str) -> list[EmailMessage]:
         """Return the complete mails to an address, in no order."""
-        return [mail for mail in self._all() if mail["To"] == address]
+        return [mail for mail in self.all_mails() if mail["To"] == address]
 
     def links(self, address: str) -> list[str]:
         """Return the links of all mails to an address that have one."""
@@ -42,7 +42,8 @@ class Mailbox:
         )
         return self.links(address)[-1]
 
-    def _all(self) -> Iterator[EmailMessage]:
+    def all_mails(self) -> Iterator[EmailMessage]:
+        """Yield the complete mails, in the order of their files."""
         for path in sorted(
             self.folder.glob("*.log"), key=lambda path: path.stat().st_mtime_ns
         ):
