@@ -58,6 +58,15 @@ def test_a_loop_that_listens_ends_when_it_is_asked_to(loop):
     assert loop.stop() == 0
 
 
+def test_listening_takes_no_connection_of_the_pool(cron_only):
+    connection.ensure_connection()
+    listener = Listener(0.1)
+    listener.wait()
+    stats = connection.pool.get_stats()
+    listener.close()
+    assert stats["pool_size"] - stats["pool_available"] == 1  # this thread's
+
+
 def test_a_burst_of_notifications_is_one_wake_up(cron_only):
     listener = Listener(0.2)
     listener.wait()

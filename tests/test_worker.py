@@ -220,12 +220,13 @@ class TestInHand:
     ):
         people = queue(3)
         kind, rows = worker._claim(3)
+        jobs = list(kind.jobs(rows))
         let_leases_end()
         for row in rows:
             row.next_attempt_at -= LEASE
         assert services.process_due() == 3
         with worker._connections(1) as channels:
-            worker._deliver(kind, rows, channels)
+            worker._send_all(jobs, channels, lambda: False)
         assert mails(smtp) == {row.email: 1 for row in people}
 
     @pytest.mark.sqlite
