@@ -1,6 +1,7 @@
 """Start everything once, take the measures, print one report."""
 
 import argparse
+import dataclasses
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -8,17 +9,20 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from benchmarks import (
+    backlog,
     delivery,
     growth,
     paint,
     purging,
+    revision,
+    sending,
     shares,
     spending,
     statements,
     throughput,
     timing,
 )
-from benchmarks.doors import DEMO, FLOOR, OURS, PEERS, Site
+from benchmarks.doors import DEMO, FLOOR, OURS, PEERS, WITHOUT_QUEUE, Site
 from benchmarks.machine import Machine
 from benchmarks.report import Report
 
@@ -37,6 +41,11 @@ class Size:
     few_probes: int
     mails: int
     outage: int
+    sending_rounds: int
+    sending_seconds: float
+    unknown: int
+    burst: int
+    junk: int
     race_tokens: int
     resets: int
     few_resets: int
@@ -53,6 +62,11 @@ FULL = Size(
     few_probes=100,
     mails=30,
     outage=50,
+    sending_rounds=5,
+    sending_seconds=6,
+    unknown=50_000,
+    burst=10_000,
+    junk=1_000_000,
     race_tokens=3,
     resets=30,
     few_resets=10,
@@ -68,6 +82,11 @@ QUICK = Size(
     few_probes=20,
     mails=3,
     outage=5,
+    sending_rounds=1,
+    sending_seconds=4,
+    unknown=20_000,
+    burst=500,
+    junk=100_000,
     race_tokens=1,
     resets=3,
     few_resets=2,
@@ -97,8 +116,18 @@ MEASURES: dict[str, tuple[Sequence[Site], Measure]] = {
         lambda m, sites, s: spending.cost(m, sites, s.resets, s.few_resets),
     ),
     "delivery": (
-        RESETTING,
+        delivery.SITES,
         lambda m, sites, s: delivery.measure(m, sites, s.mails, s.outage),
+    ),
+    "sending": (
+        sending.SITES,
+        lambda m, sites, s: sending.measure(
+            m, sites, s.sending_rounds, s.sending_seconds
+        ),
+    ),
+    "backlog": (
+        (WITHOUT_QUEUE,),
+        lambda m, _, s: backlog.measure(m, s.unknown, s.burst, s.junk),
     ),
     "purge": ((OURS, purging.REST), lambda m, _, s: purging.measure(m, s.purge)),
     "paint": ((), lambda m, sites, s: paint.measure(s.visits)),
@@ -117,6 +146,8 @@ def main() -> int:
         stack.callback(
             lambda: print(report.markdown(WITH_DEMO), machine.versions(), sep="\n")
         )
+        if arguments.against:
+            machine.before = _before(machine, arguments.against)
         for name in arguments.only or MEASURES:
             sites, measure = MEASURES[name]
             _say(f"measuring {name}")
@@ -139,7 +170,20 @@ def _arguments() -> argparse.Namespace:
         choices=list(MEASURES),
         help="one measure; may be repeated",
     )
+    parser.add_argument(
+        "--against",
+        metavar="REVISION",
+        help="let the worker of this older revision send beside today's",
+    )
     return parser.parse_args()
+
+
+def _before(machine: Machine, name: str) -> Site:
+    """Return this app as a revision has it, with a database of its own."""
+    folder = revision.unpack(name, machine.folder / "before")
+    site = dataclasses.replace(OURS, name="before", root=folder)
+    machine.create_database(site)
+    return site
 
 
 def _say(what: str) -> None:

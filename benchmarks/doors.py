@@ -2,9 +2,11 @@
 
 import json
 from dataclasses import dataclass
+from pathlib import Path
 from secrets import token_hex
 
 from benchmarks.client import Answer, Client, hidden_fields
+from benchmarks.processes import ROOT
 
 
 @dataclass(frozen=True)
@@ -16,6 +18,7 @@ class Site:
     request_path: str
     distribution: str = ""
     has_worker: bool = False
+    root: Path = ROOT
     token_travels_with_password: bool = True
 
     def prepare(self, client: Client, email: str) -> bytes:
@@ -109,6 +112,15 @@ OURS = Pages(
     "/forgot-password",
     distribution="django-resetkit",
     has_worker=True,
+)
+WITHOUT_QUEUE = Pages(
+    "without a task queue",
+    "benchmarks.sites.ours.without_queue",
+    "/forgot-password",
+    has_worker=True,
+)
+EMBEDDED = Pages(
+    "embedded worker", "benchmarks.sites.ours.embedded", "/forgot-password"
 )
 DEMO = Pages(
     "the demo", "benchmarks.sites.demo.settings", "/forgot-password", has_worker=True

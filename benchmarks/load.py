@@ -37,14 +37,16 @@ class Load:
         return 1000 * statistics.quantiles(self.latencies, n=100)[percent - 1]
 
 
-def hammer(machine: Machine, site: Site, seconds: float) -> Load:
-    """Ask for mails to known addresses from eight connections at once."""
+def hammer(
+    machine: Machine, site: Site, seconds: float, connections: int = CONNECTIONS
+) -> Load:
+    """Ask for mails to known addresses from several connections at once."""
     load, port = Load(), machine.ports[site.name]
     stop_at = time.perf_counter() + seconds
     started, cpu = time.perf_counter(), time.process_time()
     threads = [
         threading.Thread(target=_knock, args=(load, site, port, stop_at))
-        for _ in range(CONNECTIONS)
+        for _ in range(connections)
     ]
     for thread in threads:
         thread.start()

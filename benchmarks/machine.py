@@ -8,8 +8,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from secrets import token_hex
@@ -20,7 +20,13 @@ import psycopg
 from benchmarks.client import Client
 from benchmarks.doors import DEMO, Site
 from benchmarks.mailbox import Mailbox
-from benchmarks.processes import ROOT, free_port, spawn, stop, wait_for_port
+from benchmarks.processes import (
+    free_port,
+    processor_seconds,
+    spawn,
+    stop,
+    wait_for_port,
+)
 from tests.servers import Postgres, Redis, redis_version
 
 USERS = 100_000
@@ -42,8 +48,12 @@ EMPTY_VALUES = {
 }
 HAS_TEMPLATE = "SELECT 1 FROM pg_database WHERE datname = 'people'"
 WORKER = "benchmark-worker"
-AT_WORK = "SELECT count(DISTINCT backend_start) FROM pg_stat_activity WHERE application_name = %s"
+AT_WORK = """
+    SELECT count(DISTINCT application_name) FROM pg_stat_activity
+    WHERE datname = %s AND application_name LIKE %s
+"""
 PEOPLE = Site("people", "benchmarks.sites.contrib_auth.settings", "")
+Process = subprocess.Popen[bytes]
 PRODUCTION = {
     "ENVIRONMENT": "staging",
     "API_URL": "https://127.0.0.1",
@@ -109,12 +119,15 @@ class Machine:
         self.mailbox.open()
         stack.callback(self.mailbox.close)
         self.ports: dict[str, int] = {}
+        self.web: dict[str, Process] = {}
+        #: This app at an older revision, which has a database and no web process.
+        self.before: Site | None = None
 
     def open(self, site: Site) -> None:
         """Make a site's database and serve it, unless that is done."""
         if site.name in self.ports:
             return
-        self._create_database(site)
+        self.create_database(site)
         self.ports[site.name] = free_port()
         bind = ["--bind", f"127.0.0.1:{self.ports[site.name]}", *GUNICORN.split()]
         command = [sys.executable, "-m", "gunicorn", *bind]
@@ -123,6 +136,7 @@ class Machine:
             [*command, application], self.log(site, "web"), self.environment(site)
         )
         self.stack.callback(stop, process)
+        self.web[site.name] = process
         wait_for_port(self.ports[site.name])
         # The port is open before anybody is there to answer.
         Client(self.ports[site.name]).get(site.request_path)
@@ -130,7 +144,7 @@ class Machine:
     def environment(self, site: Site, **more: str) -> dict[str, str]:
         """Return what a site's processes need to know, under the demo's names."""
         return {
-            "PYTHONPATH": str(ROOT),
+            "PYTHONPATH": str(site.root),
             "DJANGO_SETTINGS_MODULE": site.settings,
             "DATABASE_URL": self.database_url(site),
             "REDIS_URL": self.redis.url,
@@ -153,7 +167,7 @@ class Machine:
         """
         done = subprocess.run(
             [sys.executable, "-m", *arguments],
-            cwd=ROOT,
+            cwd=site.root,
             env={**os.environ, **self.environment(site, **more)},
             capture_output=True,
             text=True,
@@ -167,33 +181,43 @@ class Machine:
         """Run a management command."""
         return self.python(site, "django", *arguments, WITHOUT_POOL="1", **more)
 
+    def worker(
+        self, site: Site, interval: float = 1, count: int = 1
+    ) -> AbstractContextManager[list[Process]]:
+        """Run workers of a site's task queue."""
+        command = ["db_worker", "--interval", str(interval), "--no-startup-delay"]
+        return self._workers(site, command, count)
+
+    def loop(
+        self, site: Site, *options: str, count: int = 1
+    ) -> AbstractContextManager[list[Process]]:
+        """Run workers that need no task queue."""
+        command = ["process_reset_requests", "--loop", *options]
+        return self._workers(site, command, count)
+
     @contextmanager
-    def worker(self, site: Site, interval: float = 1, count: int = 1) -> Iterator[None]:
-        """Run a site's workers, and wait until they are at work."""
-        command = [
-            sys.executable,
-            "-m",
-            "django",
-            "db_worker",
-            "--interval",
-            str(interval),
-        ]
-        log = self.log(site, "worker")
-        environment = self.environment(site, PGAPPNAME=WORKER, WITHOUT_POOL="1")
-        processes = [
-            spawn([*command, "--no-startup-delay"], log, environment)
-            for _ in range(count)
-        ]
+    def _workers(
+        self, site: Site, command: Sequence[str], count: int
+    ) -> Iterator[list[Process]]:
+        """Run a command several times, and wait until all are at work."""
+        processes = [self._start_worker(site, command, n) for n in range(count)]
         try:
             self._wait_for_workers(site, count)
-            yield
+            yield processes
         finally:
             for process in processes:
                 stop(process)
 
+    def _start_worker(self, site: Site, command: Sequence[str], number: int) -> Process:
+        name = f"{WORKER}-{number}"
+        environment = self.environment(site, PGAPPNAME=name, WITHOUT_POOL="1")
+        whole = [sys.executable, "-m", "django", *command]
+        return spawn(whole, self.log(site, "worker"), environment, site.root)
+
     def _wait_for_workers(self, site: Site, count: int, seconds: float = 60) -> None:
         end = time.monotonic() + seconds
-        while self.sql(site, AT_WORK, WORKER) < [(count,)]:
+        names = (database_name(site), f"{WORKER}-%")
+        while self.sql(site, AT_WORK, *names) < [(count,)]:
             if time.monotonic() > end:
                 raise TimeoutError(self.log(site, "worker").read_text())
             time.sleep(0.05)
@@ -205,6 +229,12 @@ class Machine:
         with psycopg.connect(self.database_url(site), autocommit=True) as connection:
             cursor = connection.execute(statement, values or None)
             return cursor.fetchall() if cursor.description else []
+
+    def processor_seconds(self, site: Site, workers: Sequence[Process] = ()) -> float:
+        """Return what a site has used so far: web, workers, PostgreSQL and Redis."""
+        servers = (self.web[site.name], *workers, self.postgres.process)
+        all_ = (*servers, self.redis.process)
+        return processor_seconds(process.pid for process in all_ if process)
 
     def forget_requests(self, site: Site) -> None:
         """Empty this app's tables and its queue."""
@@ -234,7 +264,8 @@ class Machine:
         ]
         return ", ".join([f"Python {platform.python_version()}", *packages, *servers])
 
-    def _create_database(self, site: Site) -> None:
+    def create_database(self, site: Site) -> None:
+        """Make a site's database, with the accounts in it."""
         with psycopg.connect(self.postgres.url, autocommit=True) as connection:
             if site == DEMO:
                 connection.execute(f"CREATE DATABASE {database_name(site)}")

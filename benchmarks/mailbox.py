@@ -122,6 +122,17 @@ class Mailbox:
             time.sleep(0.002)
         return None
 
+    def wait_for_more(self, number: int, timeout: float = 120) -> list[Mail]:
+        """Return so many mails that were not received before."""
+        start, end = len(self.mails), time.monotonic() + timeout
+        while len(self.mails) < start + number:
+            if time.monotonic() > end:
+                came = len(self.mails) - start
+                raise TimeoutError(f"{came} of {number} mails came")
+            self.receive()
+            time.sleep(0.02)
+        return self.mails[start:]
+
     def wait_for_silence(self, seconds: float = 2, timeout: float = 120) -> None:
         """Wait until no mail has come for a while."""
         last, end = time.monotonic(), time.monotonic() + timeout

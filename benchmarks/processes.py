@@ -1,10 +1,11 @@
-"""Start a process that dies with this one, and wait for its port."""
+"""Start a process that dies with this one, wait for its port, read its processor time."""
 
 import os
 import socket
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from tests.servers import dies_with_us
@@ -13,13 +14,16 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def spawn(
-    command: Sequence[str], log: Path, environment: Mapping[str, str] | None = None
+    command: Sequence[str],
+    log: Path,
+    environment: Mapping[str, str] | None = None,
+    folder: Path = ROOT,
 ) -> subprocess.Popen[bytes]:
     """Start a process in the repository's root with its output in a file."""
     with log.open("ab") as output:
         return subprocess.Popen(
             [*dies_with_us("KILL"), *command],
-            cwd=ROOT,
+            cwd=folder,
             env={**os.environ, **(environment or {})},
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -55,3 +59,19 @@ def wait_for_port(port: int, seconds: float = 30) -> None:
         else:
             return
     raise TimeoutError(f"nothing listens on port {port}")
+
+
+def processor_seconds(roots: Iterable[int]) -> float:
+    """Return what some processes, and all that they started, have used so far (Linux)."""
+    parents, used = {}, {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            fields = path.read_text().rpartition(")")[2].split()
+            pid = int(path.parent.name)
+            parents[pid] = int(fields[1])
+            # utime, stime, and the same of children that have ended.
+            used[pid] = sum(map(int, fields[11:15]))
+    wanted = set(roots)
+    while more := {pid for pid, parent in parents.items() if parent in wanted} - wanted:
+        wanted |= more
+    return sum(used.get(pid, 0) for pid in wanted) / os.sysconf("SC_CLK_TCK")

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Sequence
 
-from benchmarks.doors import FLOOR, OURS, Pages, Site
+from benchmarks.doors import FLOOR, OURS, WITHOUT_QUEUE, Pages, Site
 from benchmarks.load import hammer, shuffled
 from benchmarks.machine import Machine
 from benchmarks.report import Report
@@ -12,7 +12,7 @@ from benchmarks.throughput import BURN_IN_SECONDS, Loads, ratio
 SITES = (
     FLOOR,
     OURS,
-    Pages("without the bell", "benchmarks.sites.ours.without_bell", OURS.request_path),
+    WITHOUT_QUEUE,
     Pages("without limits", "benchmarks.sites.ours.without_limits", OURS.request_path),
     Pages("without either", "benchmarks.sites.ours.bare", OURS.request_path),
 )

@@ -1,8 +1,5 @@
-"""POST forgot-password: requests per second and latency, without and with a worker; the
-drain after.
-"""
+"""POST forgot-password: requests per second and latency, without and with a worker."""
 
-import time
 from collections import defaultdict
 from collections.abc import Sequence
 from statistics import median
@@ -13,9 +10,6 @@ from benchmarks.machine import Machine
 from benchmarks.report import Check, Report, Row
 
 BURN_IN_SECONDS = 1.0
-# From a worker's first connection to its first mail.
-SETTLE_SECONDS = 2.0
-DRAIN_SECONDS = 6.0
 Loads = dict[str, list[Load]]
 
 
@@ -34,7 +28,6 @@ def measure(
             with machine.worker(site):
                 running[site.name].append(hammer(machine, site, seconds))
     report = _report(stopped, running)
-    report.rows += [_drain(machine, count) for count in (1, 4)]
     for site in sites:
         machine.forget_requests(site)
     return report
@@ -103,17 +96,3 @@ def _checks(stopped: Loads, running: Loads) -> list[Check]:
 
 def _at_least(sentence: str, wanted: float, measured: float) -> Check:
     return Check(f"at least {wanted} {sentence}", measured >= wanted, f"{measured:.2f}")
-
-
-def _drain(machine: Machine, workers: int) -> Row:
-    """Count the mails that workers send from the backlog while nobody asks for more."""
-    with machine.worker(OURS, count=workers):
-        time.sleep(SETTLE_SECONDS)
-        machine.mailbox.receive()
-        started = time.monotonic()
-        time.sleep(DRAIN_SECONDS)
-        rate = len(machine.mailbox.receive()) / (time.monotonic() - started)
-    return Row(
-        f"backlog drained, mails per second, {workers} worker(s)",
-        {OURS.name: f"{rate:.1f}"},
-    )

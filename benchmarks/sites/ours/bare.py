@@ -1,4 +1,4 @@
-"""This app with neither bell nor limits: what pages, forms and its own row cost."""
+"""This app with neither task queue nor limits: what pages, forms and its own row cost."""
 
 from benchmarks.sites.ours.settings import *  # noqa: F403
 

@@ -1,4 +1,4 @@
-"""This app with nothing that rings the worker: cron does the work."""
+"""This app without a task queue: `process_reset_requests` does the work."""
 
 from benchmarks.sites.ours.settings import *  # noqa: F403
 
