@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,8 +17,13 @@ def candidates(version: str) -> Iterator[Path]:
     run.
     """
     homes = [os.environ.get("PYENV_ROOT"), Path.home() / ".pyenv"]
-    for home in filter(None, homes):
-        folders = Path(home).glob(f"versions/{version}.*")
+    # Beside the running one, too: HOME may be another than the one pyenv lies in.
+    beside = Path(sys.base_prefix).parent
+    for versions in [
+        *(Path(home) / "versions" for home in filter(None, homes)),
+        beside,
+    ]:
+        folders = versions.glob(f"{version}.*")
         yield from sorted(
             (folder / "bin" / f"python{version}" for folder in folders), reverse=True
         )

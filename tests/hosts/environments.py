@@ -92,6 +92,7 @@ def lock_of(name: str, django: str, needed: set[str] | None) -> Path:
         and (not block.startswith("django==") or block.startswith(f"django=={django}."))
     ]
     path = CACHE / f"{name}.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("".join(kept))
     return path
 
