@@ -67,16 +67,23 @@ def test_listening_takes_no_connection_of_the_pool(cron_only):
     assert stats["pool_size"] - stats["pool_available"] == 1  # this thread's
 
 
-def test_a_burst_of_notifications_is_one_wake_up(cron_only):
+def test_a_burst_of_notifications_is_few_wake_ups(cron_only):
     listener = Listener(0.2)
     listener.wait()
     for _ in range(50):
         wakeup.notify_loop()
-    listener.wait()
-    before = time.monotonic()
-    listener.wait()
+    woken = 0
+    while lasts_less_than(0.15, listener.wait):
+        woken += 1
     listener.close()
-    assert time.monotonic() - before >= 0.15
+    # One, but for a busy machine on which they arrive in several lots.
+    assert 1 <= woken <= 10
+
+
+def lasts_less_than(seconds, act):
+    before = time.monotonic()
+    act()
+    return time.monotonic() - before < seconds
 
 
 @pytest.mark.sqlite
