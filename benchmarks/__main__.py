@@ -95,6 +95,8 @@ QUICK = Size(
     large=50_000,
     visits=3,
 )
+#: Take long, and wait for a quiet machine: run by name alone.
+ON_REQUEST = {"sending", "backlog"}
 Measure = Callable[[Machine, Sequence[Site], Size], Report]
 MEASURES: dict[str, tuple[Sequence[Site], Measure]] = {
     "statements": (WITH_DEMO, lambda m, sites, _: statements.measure(m, sites)),
@@ -148,7 +150,8 @@ def main() -> int:
         )
         if arguments.against:
             machine.before = _before(machine, arguments.against)
-        for name in arguments.only or MEASURES:
+        usual = [name for name in MEASURES if name not in ON_REQUEST]
+        for name in arguments.only or usual:
             sites, measure = MEASURES[name]
             _say(f"measuring {name}")
             for site in sites:
