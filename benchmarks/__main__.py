@@ -78,7 +78,8 @@ FULL = Size(
 QUICK = Size(
     rounds=1,
     seconds=1,
-    probes=200,
+    # Fewer would call the floor a leak now and then, by chance.
+    probes=600,
     few_probes=20,
     mails=3,
     outage=5,
