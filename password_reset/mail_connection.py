@@ -54,6 +54,11 @@ class MailConnection:
         #: Whether the last failure means that no email can be sent at present.
         self.unavailable = False
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the last email was sent, so that another can be expected to be."""
+        return self._backend is not None
+
     def send(self, message: EmailMessage) -> None:
         """Send a message. Raises what the mail back end raises."""
         kept = self._backend is not None

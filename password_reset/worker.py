@@ -231,14 +231,16 @@ def _send_all(
 ) -> None:
     """Work on jobs, as many at once as there are connections.
 
-    The first goes alone: while no email can be sent, only one row is tried.
+    The first goes alone, unless an email was just sent: while none can be sent, only
+    one row is tried.
     """
+    alone = 0 if channels[0].is_open else 1
     source = _Source(
-        jobs, lambda: stopped() or any(one.unavailable for one in channels)
+        jobs[alone:], lambda: stopped() or any(one.unavailable for one in channels)
     )
-    if jobs:
-        _work(jobs[0], channels[0])
-    senders = [_Sender(source, each) for each in channels[1 : len(jobs) - 1]]
+    for job in jobs[:alone]:
+        _work(job, channels[0])
+    senders = [_Sender(source, each) for each in channels[1 : len(jobs) - alone]]
     for sender in senders:
         sender.start()
     try:
@@ -252,10 +254,10 @@ def _send_all(
 
 
 class _Source:
-    """Jobs after the first, taken one by one by several threads, until it ends."""
+    """Jobs that several threads take one by one, until it ends."""
 
     def __init__(self, jobs: list[Job], ended: Callable[[], bool]) -> None:
-        self._jobs = iter(jobs[1:])
+        self._jobs = iter(jobs)
         self._lock = Lock()
         self._ended = ended
 
