@@ -90,7 +90,7 @@ format: $(DEV) ## format the Python files
 build: $(DEV) ## build the wheel and the source archive into dist/
 	$(BIN)/python -m build --no-isolation
 
-bench: $(BENCH) ## compare with other packages in about ten minutes; ARGS="--quick" in two
+bench: $(BENCH) ## compare with other packages in about twenty minutes; ARGS="--quick" in five
 	$(BIN)/python -m benchmarks $(ARGS)
 
 screenshots: $(DEV) ## take pictures of every page with Chromium
