@@ -120,7 +120,10 @@ WITHOUT_QUEUE = Pages(
     has_worker=True,
 )
 EMBEDDED = Pages(
-    "embedded worker", "benchmarks.sites.ours.embedded", "/forgot-password"
+    "embedded worker",
+    "benchmarks.sites.ours.embedded",
+    "/forgot-password",
+    has_worker=True,
 )
 DEMO = Pages(
     "the demo", "benchmarks.sites.demo.settings", "/forgot-password", has_worker=True
