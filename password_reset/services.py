@@ -247,8 +247,8 @@ def process_due(
     stopped: Callable[[], bool] = lambda: False,
     progress: Callable[[int], object] = lambda done: None,
 ) -> int:
-    """Work on what is due, notices first, in this process; return how many rows were
-    claimed.
+    """Work on what is due, notices first, in this process; return on how many rows:
+    those that were given back untried do not count.
 
     For Celery beat, cron, or anything that can call a function: the safety net of every
     queue. ``limit`` rows at most, ``None`` for all; ``concurrency`` emails are on their

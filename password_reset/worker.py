@@ -79,13 +79,13 @@ class Kind:
 @worker_task
 def deliver_request(request_id: int) -> None:
     """Send the links that a request asks for. A queue sees nothing but a number."""
-    _answer(REQUESTS, deliver_request, request_id)
+    _answer(REQUESTS, request_id)
 
 
 @worker_task
 def deliver_notice(notice_id: int) -> None:
     """Send the email that tells an owner of a changed password."""
-    _answer(NOTICES, deliver_notice, notice_id)
+    _answer(NOTICES, notice_id)
 
 
 def wake(task: Task[[int], None], pk: int) -> None:
@@ -137,7 +137,7 @@ def _work_off(
                 break
             done += _deliver(kind, rows, channels, stopped)
             progress(done)
-            if any(connection.unavailable for connection in channels):
+            if _is_outage(channels):
                 return done, False
             if stopped():
                 break
@@ -175,7 +175,7 @@ def _work_off_all() -> None:
 embedded = EmbeddedWorker(_work_off_all)
 
 
-def _answer(kind: Kind, task: Task[[int], None], pk: int) -> None:
+def _answer(kind: Kind, pk: int) -> None:
     """Do what a wake-up asks for and, in a worker, all that waits beside it.
 
     Not every row has a task of its own, so one that ends with work left wakes the next.
@@ -188,7 +188,7 @@ def _answer(kind: Kind, task: Task[[int], None], pk: int) -> None:
     _, able = _work_off(None, SENDERS, stopped=lambda: monotonic() > until)
     # While no email can be sent, the rows keep their attempts.
     if able and monotonic() > until and is_work_left():
-        wake_by_task(task, pk)
+        wake_by_task(kind.task, pk)
 
 
 def _claim(room: int) -> tuple[Kind, list[Any]]:
@@ -221,7 +221,7 @@ def _deliver(
         for _row in unknown:
             metrics.duration_seconds.labels(step="mail").observe(share)
     _send_all(jobs, channels, stopped)
-    ended = stopped() or any(connection.unavailable for connection in channels)
+    ended = stopped() or _is_outage(channels)
     mine = kind.outbox.filter(pk__in=[row.pk for row in rows])
     return len(rows) - (mine.release(mark) if ended else 0)
 
@@ -235,9 +235,7 @@ def _send_all(
     one row is tried.
     """
     alone = 0 if channels[0].is_open else 1
-    source = _Source(
-        jobs[alone:], lambda: stopped() or any(one.unavailable for one in channels)
-    )
+    source = _Source(jobs[alone:], lambda: stopped() or _is_outage(channels))
     for job in jobs[:alone]:
         _work(job, channels[0])
     senders = [_Sender(source, each) for each in channels[1 : len(jobs) - alone]]
@@ -251,6 +249,11 @@ def _send_all(
     for sender in senders:
         if sender.error is not None:
             raise sender.error
+
+
+def _is_outage(channels: list[MailConnection]) -> bool:
+    """Return whether any of the connections has found that no email can be sent."""
+    return any(connection.unavailable for connection in channels)
 
 
 class _Source:
