@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from django.core.checks import Tags, register
 
-from . import accounts, limits, mail, other_flows, sending, site, surroundings
+from . import accounts, limits, mail, other_flows, pages, sending, site
 
 #: Looked at by ``manage.py check``, and with every command that runs checks.
 ALWAYS = (
@@ -28,13 +28,13 @@ ALWAYS = (
     limits.check_cache,
     limits.check_cache_client,
     limits.check_proxies,
-    surroundings.check_templates,
-    surroundings.check_databases,
-    surroundings.check_login_page,
+    pages.check_templates,
+    accounts.check_databases,
+    pages.check_login_page,
     site.check_allowed_hosts,
     site.check_cookies,
     site.check_session_engine,
-    site.check_change_password_url,
+    pages.check_change_password_url,
     other_flows.check_other_flows,
     site.check_clashing_package,
     accounts.check_user_model,

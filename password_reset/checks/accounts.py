@@ -10,6 +10,8 @@ from django.core.checks import CheckMessage, Error, Warning
 from django.core.exceptions import FieldDoesNotExist
 from django.db import connections, router
 
+from password_reset.models import PasswordResetToken
+
 
 def check_user_model(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     """E004: the user model lacks what the flow needs."""
@@ -26,6 +28,23 @@ def check_user_model(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
             )
         ]
     return []
+
+
+def check_databases(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """E008: the tables of this app and the users are in different databases."""
+    ours = router.db_for_write(PasswordResetToken)
+    users = router.db_for_write(get_user_model())
+    if ours == users:
+        return []
+    return [
+        Error(
+            f"The tables of this app are in the database {ours!r}, but the users are "
+            f"in {users!r}.",
+            hint="Have DATABASE_ROUTERS send the app password_reset to the database "
+            "of the user model: its tables refer to users.",
+            id="password_reset.E008",
+        )
+    ]
 
 
 def check_timeout_setting(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:

@@ -1,4 +1,4 @@
-"""What the flow depends on in the host: host names, cookies, sessions, pages."""
+"""What the flow depends on in the host: host names, cookies, sessions."""
 
 from __future__ import annotations
 
@@ -7,11 +7,6 @@ from typing import Any
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning
-from django.core.exceptions import ImproperlyConfigured
-from django.urls import NoReverseMatch
-
-from password_reset.conf import conf
-from password_reset.pages import change_password_url
 
 CLASHING_DISTRIBUTION = "django-password-reset"
 
@@ -63,24 +58,6 @@ def check_session_engine(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
             id="password_reset.W007",
         )
     ]
-
-
-def check_change_password_url(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    """E002: password managers are led to a page that is not there."""
-    try:
-        if conf.change_password_url:
-            change_password_url()
-    except ImproperlyConfigured:
-        return []  # check_settings says so
-    except NoReverseMatch as error:
-        return [
-            Error(
-                f"PASSWORD_RESET_CHANGE_PASSWORD_URL names no page: {error}",
-                hint="Give it a URL, a path or the name of a URL pattern.",
-                id="password_reset.E002",
-            )
-        ]
-    return []
 
 
 def check_clashing_package(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:

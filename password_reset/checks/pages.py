@@ -1,18 +1,18 @@
-"""What the host has to offer to the pages: templates, tables, a log-in page."""
+"""Whether the pages can be shown, and the host has those that they lead to."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from django.conf import settings
-from django.contrib.auth import get_user_model
 from django.core.checks import CheckMessage, Error, Warning
-from django.db import router
+from django.core.exceptions import ImproperlyConfigured
 from django.template import TemplateDoesNotExist, TemplateSyntaxError
 from django.template.loader import get_template
+from django.urls import NoReverseMatch
 
-from password_reset.models import PasswordResetToken
-from password_reset.pages import is_included, login_url
+from password_reset.conf import conf
+from password_reset.pages import change_password_url, is_included, login_url
 
 
 def check_templates(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
@@ -33,23 +33,6 @@ def check_templates(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     return []
 
 
-def check_databases(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    """E008: the tables of this app and the users are in different databases."""
-    ours = router.db_for_write(PasswordResetToken)
-    users = router.db_for_write(get_user_model())
-    if ours == users:
-        return []
-    return [
-        Error(
-            f"The tables of this app are in the database {ours!r}, but the users are "
-            f"in {users!r}.",
-            hint="Have DATABASE_ROUTERS send the app password_reset to the database "
-            "of the user model: its tables refer to users.",
-            id="password_reset.E008",
-        )
-    ]
-
-
 def check_login_page(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     """W018: the pages cannot lead to a log-in page, since nobody knows where it is."""
     if not is_included() or login_url() is not None:
@@ -63,3 +46,21 @@ def check_login_page(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
             id="password_reset.W018",
         )
     ]
+
+
+def check_change_password_url(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """E002: password managers are led to a page that is not there."""
+    try:
+        if conf.change_password_url:
+            change_password_url()
+    except ImproperlyConfigured:
+        return []  # check_settings says so
+    except NoReverseMatch as error:
+        return [
+            Error(
+                f"PASSWORD_RESET_CHANGE_PASSWORD_URL names no page: {error}",
+                hint="Give it a URL, a path or the name of a URL pattern.",
+                id="password_reset.E002",
+            )
+        ]
+    return []
