@@ -1,11 +1,10 @@
 """A long queue: addresses of nobody, everybody at once, and real people behind junk."""
 
 import json
-import threading
 import time
-from dataclasses import dataclass, field
 from itertools import count
 
+from benchmarks.beside import Beside
 from benchmarks.client import Client
 from benchmarks.doors import OURS, WITHOUT_QUEUE
 from benchmarks.links import fresh_address
@@ -24,13 +23,13 @@ LEFT = """
 """
 
 
-@dataclass
-class Stranger:
+class Stranger(Beside):
     """Somebody who asks for addresses of nobody, again and again."""
 
-    machine: Machine
-    asked: int = 0
-    done: threading.Event = field(default_factory=threading.Event)
+    def __init__(self, machine: Machine) -> None:
+        super().__init__()
+        self.machine = machine
+        self.asked = 0
 
     def run(self) -> None:
         """Ask until told to stop, each time from another network."""
@@ -43,15 +42,6 @@ class Stranger:
                 break
             client.send(WITHOUT_QUEUE.prepare(client, unknown_address()))
             self.asked = number
-
-    def __enter__(self) -> "Stranger":
-        self._thread = threading.Thread(target=self.run)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.done.set()
-        self._thread.join()
 
 
 def measure(machine: Machine, unknown: int, burst: int, junk: int) -> Report:

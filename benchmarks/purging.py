@@ -2,12 +2,12 @@
 
 import json
 import statistics
-import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import psycopg
 
+from benchmarks.beside import Beside
 from benchmarks.doors import OURS, PEERS, Site
 from benchmarks.machine import Machine
 from benchmarks.report import Check, Report, Row
@@ -24,13 +24,13 @@ PROBE = """
 LOOK = "SELECT * FROM password_reset_tokens WHERE token_hash = %s"
 
 
-@dataclass
-class Neighbour:
+class Neighbour(Beside):
     """A visitor beside the purge: an INSERT and a SELECT, again and again."""
 
-    url: str
-    latencies: list[float] = field(default_factory=list)
-    done: threading.Event = field(default_factory=threading.Event)
+    def __init__(self, url: str) -> None:
+        super().__init__()
+        self.url = url
+        self.latencies: list[float] = []
 
     def run(self) -> None:
         """Probe until told to stop."""
@@ -40,15 +40,6 @@ class Neighbour:
                 connection.execute(PROBE)
                 connection.execute(LOOK, ["0" * 64]).fetchall()
                 self.latencies.append(time.perf_counter() - before)
-
-    def __enter__(self) -> "Neighbour":
-        self._thread = threading.Thread(target=self.run)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.done.set()
-        self._thread.join()
 
     @property
     def p99(self) -> float:
