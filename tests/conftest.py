@@ -11,6 +11,7 @@ from pytest_django.fixtures import Settings
 
 from tests.factories import UserFactory
 from tests.smtp import SmtpServer
+from tests.walk import mailed_token
 
 pytest_plugins = ["tests.processes"]
 
@@ -41,6 +42,18 @@ def site_language() -> None:
 def user(db: None) -> Any:
     """A user who knows `tests.factories.OLD_PASSWORD`."""
     return UserFactory.create()
+
+
+@pytest.fixture
+def ada(db: None) -> Any:
+    """A user whose address and mail the tests of Django's own cases look for."""
+    return UserFactory.create(email="ada@example.com")
+
+
+@pytest.fixture
+def link(client: Any, ada: Any) -> str:
+    """The secret of a link that was mailed to Ada a moment ago."""
+    return mailed_token(client, ada.email)
 
 
 @pytest.fixture

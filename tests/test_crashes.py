@@ -5,14 +5,13 @@ The size is CRASH_REQUESTS (150), the number of kills CRASH_KILLS (3).
 
 import os
 import random
-from collections import Counter
 
 import pytest
-from django.utils import timezone
 
 from password_reset import services
 from password_reset.models import PasswordResetRequest
 from tests.factories import UserFactory
+from tests.outbox import let_leases_end, mails
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -43,18 +42,6 @@ def loop(processes, smtp):
     smtp.delay = 0.03
     command = ("process_reset_requests", "--loop", "--concurrency", str(SENDERS))
     return lambda **more: processes.manage(*command, **smtp.environment, **more)
-
-
-def mails(smtp):
-    return Counter(
-        address for delivery in smtp.deliveries for address in delivery.recipients
-    )
-
-
-def let_leases_end():
-    PasswordResetRequest.objects.filter(next_attempt_at__isnull=False).update(
-        next_attempt_at=timezone.now()
-    )
 
 
 def moments():

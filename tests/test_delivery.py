@@ -18,6 +18,7 @@ from password_reset.models import PasswordResetNotice, PasswordResetRequest
 from password_reset.outbox import FIRST_PAUSE, LEASE, MAX_ATTEMPTS
 from password_reset.signals import reset_mail_failed
 from tests.factories import NEW_PASSWORD, UserFactory
+from tests.outbox import let_leases_end, mails
 from tests.walk import token_in
 
 if django.VERSION >= (6, 0):
@@ -58,16 +59,7 @@ def ask(email):
 
 
 def recipients(smtp):
-    return sorted(
-        address for delivery in smtp.deliveries for address in delivery.recipients
-    )
-
-
-def make_due():
-    """Let the leases and pauses of all rows be over, as time would."""
-    PasswordResetRequest.objects.filter(next_attempt_at__isnull=False).update(
-        next_attempt_at=timezone.now()
-    )
+    return sorted(mails(smtp).elements())
 
 
 def failed_mails():
@@ -198,7 +190,7 @@ def test_a_request_that_is_given_up_is_left_alone(mail_server_down, user):
     ask(user.email)
     PasswordResetRequest.objects.get().mark_failed("ConnectionRefusedError")
     mail_server_down.start()
-    make_due()
+    let_leases_end()
     assert services.process_due() == 0
     assert mail_server_down.deliveries == []
 
@@ -251,7 +243,7 @@ def test_who_was_mailed_by_a_request_is_not_mailed_again_by_it(smtp, namesakes):
     row = ask("ada@example.com")
     assert recipients(smtp) == ["ada@example.com"]
     smtp.replies.clear()
-    make_due()
+    let_leases_end()
     services.process_due()
     row.refresh_from_db()
     assert recipients(smtp) == ["ADA@example.com", "ada@example.com"]
@@ -305,7 +297,7 @@ def test_a_worker_that_lost_its_lease_changes_nothing_of_its_successor_s_attempt
     settings.PASSWORD_RESET_TASK_BACKEND = None
     ask(user.email)
     [slow] = PasswordResetRequest.objects.claim(1)
-    make_due()
+    let_leases_end()
     [successor] = PasswordResetRequest.objects.claim(1)
     before = PasswordResetRequest.objects.values().get()
     assert not any(
@@ -346,7 +338,7 @@ def test_after_kill_9_in_the_middle_of_a_mail_it_comes_when_the_lease_is_over(
     assert timezone.now() < row.next_attempt_at < timezone.now() + LEASE
     call_command("process_reset_requests")  # the lease still runs
     accepted = len(smtp.deliveries)  # the server may or may not have kept what it held
-    make_due()
+    let_leases_end()
     call_command("process_reset_requests")
     delivery = smtp.wait_for(accepted + 1)[accepted]
     services.reset_password(token_in(delivery.text), NEW_PASSWORD, **VISITOR)

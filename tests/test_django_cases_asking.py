@@ -36,11 +36,6 @@ urlpatterns = [
 ]
 
 
-@pytest.fixture
-def ada():
-    return UserFactory(email=ADA)
-
-
 class TestThePage:
     def test_is_there_for_everybody(self, client, ada):
         assert client.get(reverse("password_reset")).status_code == 200

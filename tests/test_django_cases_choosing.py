@@ -18,7 +18,7 @@ from django.utils import translation
 from password_reset.forms import SetPasswordForm
 from password_reset.views import PasswordResetConfirmView
 from tests.factories import NEW_PASSWORD, OLD_PASSWORD, UserFactory
-from tests.walk import mailed_token, spend
+from tests.walk import look, spend
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.sqlite]
 
@@ -60,21 +60,6 @@ urlpatterns = [
     path("elsewhere", PasswordResetConfirmView.as_view(success_url="/custom/")),
     path("", include("project.urls")),
 ]
-
-
-@pytest.fixture
-def ada():
-    return UserFactory(email=ADA)
-
-
-@pytest.fixture
-def link(client, ada):
-    """The secret of a link that was mailed a moment ago."""
-    return mailed_token(client, ADA)
-
-
-def look(client, link, **extra):
-    return client.get("/reset-password", {"token": link}, **extra)
 
 
 def knows(user, password):

@@ -16,26 +16,11 @@ from django.core import mail
 from django.test import Client
 
 from tests.factories import NEW_PASSWORD, OLD_PASSWORD, UserFactory
-from tests.walk import mailed_token, spend
+from tests.walk import look, mailed_token, spend
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.sqlite]
 
 ADA = "ada@example.com"
-
-
-@pytest.fixture
-def ada():
-    return UserFactory(email=ADA)
-
-
-@pytest.fixture
-def link(client, ada):
-    """The secret of a link that was mailed a moment ago."""
-    return mailed_token(client, ADA)
-
-
-def look(client, link):
-    return client.get("/reset-password", {"token": link})
 
 
 def knows(user, password):

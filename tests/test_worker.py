@@ -16,6 +16,7 @@ from password_reset.models import (
 )
 from password_reset.outbox import LEASE
 from tests.factories import UserFactory
+from tests.outbox import let_leases_end, mails
 from tests.servers import wait_until
 from tests.threads import at_once
 
@@ -49,20 +50,8 @@ def strangers(count):
     return junk([f"nobody{number}@example.com" for number in range(count)])
 
 
-def let_leases_end():
-    PasswordResetRequest.objects.filter(next_attempt_at__isnull=False).update(
-        next_attempt_at=timezone.now()
-    )
-
-
 def values():
     return PasswordResetRequest.objects.values().get()
-
-
-def mails(smtp):
-    return Counter(
-        address for delivery in smtp.deliveries for address in delivery.recipients
-    )
 
 
 @pytest.mark.sqlite

@@ -29,6 +29,11 @@ def mailed_token(client: Client, email: str) -> str:
     return token_in(mail.outbox[-1].body)
 
 
+def look(client: Client, token: str, **extra: str) -> HttpResponse:
+    """Open the link of a token."""
+    return client.get("/reset-password", {"token": token}, **extra)
+
+
 def spend(
     client: Client, token: str, password: str = NEW_PASSWORD, **extra: str
 ) -> HttpResponse:
