@@ -27,7 +27,7 @@ from benchmarks.processes import (
     stop,
     wait_for_port,
 )
-from tests.servers import Postgres, Redis, redis_version
+from tests.tools.servers import Postgres, Redis, redis_version
 
 USERS = 100_000
 PASSWORD_HASH = "pbkdf2_sha256$1000000$benchmark$" + "A" * 43 + "="

@@ -16,7 +16,7 @@ from urllib.error import URLError
 from urllib.request import urlopen
 
 from benchmarks.report import Report
-from tests.servers import free_port
+from tests.tools.servers import free_port
 
 ROOT = Path(__file__).parent.parent
 PAGES = ("/forgot-password", "/forgot-password/done", "/reset-password")

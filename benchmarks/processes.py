@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from tests.servers import dies_with_us
+from tests.tools.servers import dies_with_us
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -12,7 +12,7 @@ from benchmarks.client import Client
 from benchmarks.doors import OURS, Site
 from benchmarks.machine import Machine, database_name, known_address
 from benchmarks.report import Check, Report, Row
-from tests.servers import ask_redis
+from tests.tools.servers import ask_redis
 
 REQUESTS = 10
 STATEMENT = re.compile(r"LOG:  (?:statement|execute [^:]*): (.*)")

@@ -9,11 +9,11 @@ from django.core.cache import cache
 from django.utils import translation
 from pytest_django.fixtures import Settings
 
-from tests.factories import UserFactory
-from tests.smtp import SmtpServer
-from tests.walk import mailed_token
+from tests.tools.factories import UserFactory
+from tests.tools.smtp import SmtpServer
+from tests.tools.walk import mailed_token
 
-pytest_plugins = ["tests.processes"]
+pytest_plugins = ["tests.tools.processes"]
 
 SMTP_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
 
@@ -40,7 +40,7 @@ def site_language() -> None:
 
 @pytest.fixture
 def user(db: None) -> Any:
-    """A user who knows `tests.factories.OLD_PASSWORD`."""
+    """A user who knows `tests.tools.factories.OLD_PASSWORD`."""
     return UserFactory.create()
 
 

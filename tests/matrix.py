@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.interpreters import (
+from tests.tools.interpreters import (
     PAIRS,
     ROOT,
     environment,

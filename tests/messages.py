@@ -1,10 +1,10 @@
 """Compile the translations (`make messages`); needs no gettext on the machine."""
 
-from pathlib import Path
-
 import polib
 
-LOCALE = Path(__file__).parent.parent / "password_reset" / "locale"
+from tests import ROOT
+
+LOCALE = ROOT / "password_reset" / "locale"
 
 
 def main() -> None:

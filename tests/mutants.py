@@ -19,10 +19,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.patches import Edit, Patch
-from tests.servers import start_servers
+from tests import ROOT
+from tests.tools.patches import Edit, Patch
+from tests.tools.servers import start_servers
 
-ROOT = Path(__file__).parent.parent
 PATCHES = Path(__file__).with_suffix(".toml")
 NOT_COPIED = shutil.ignore_patterns(
     ".git",

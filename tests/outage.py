@@ -53,9 +53,9 @@ class Drama:
     """The parts and what happens to them."""
 
     def __init__(self, count: int) -> None:
-        from tests.processes import Processes  # noqa: PLC0415 - needs settings
-        from tests.servers import Postgres, free_port  # noqa: PLC0415
-        from tests.smtp import SmtpServer  # noqa: PLC0415
+        from tests.tools.processes import Processes  # noqa: PLC0415 - needs settings
+        from tests.tools.servers import Postgres, free_port  # noqa: PLC0415
+        from tests.tools.smtp import SmtpServer  # noqa: PLC0415
 
         self.count = count
         self.started = time.monotonic()

@@ -16,8 +16,9 @@ from functools import cache
 from hashlib import sha256
 from pathlib import Path
 
-from tests.archives import build
-from tests.interpreters import PAIRS, ROOT, environment, interpreter
+from tests import ROOT
+from tests.tools.archives import build
+from tests.tools.interpreters import PAIRS, environment, interpreter
 
 CACHE = ROOT / ".cache" / "hosts"
 LOCK = Path(__file__).parent / "requirements.lock"

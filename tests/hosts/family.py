@@ -5,7 +5,7 @@ no mail may reach.
 import json
 
 from tests.hosts.visit import NEW_PASSWORD, Visit
-from tests.servers import wait_until
+from tests.tools.servers import wait_until
 
 FAMILY = "family@example.com"
 SILENT = ["inactive@example.com", "unusable@example.com"]

@@ -6,7 +6,7 @@ from email import message_from_bytes, policy
 from email.message import EmailMessage
 from pathlib import Path
 
-from tests.servers import wait_until
+from tests.tools.servers import wait_until
 
 #: What Django's file back end writes after each mail.
 END = b"\n" + b"-" * 79 + b"\n"

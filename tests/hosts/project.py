@@ -14,7 +14,7 @@ from tests.hosts import readme
 from tests.hosts.environments import Environment
 from tests.hosts.host import Host
 from tests.hosts.mailbox import Mailbox
-from tests.servers import dies_with_us, free_port, wait_until
+from tests.tools.servers import dies_with_us, free_port, wait_until
 
 HERE = Path(__file__).parent
 OLD_PASSWORD = "only-the-old-one-knows"

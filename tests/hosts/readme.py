@@ -3,7 +3,7 @@
 import re
 from collections import defaultdict
 
-from tests.interpreters import ROOT
+from tests import ROOT
 
 SECTION = re.compile(r"^## Use it\n(.*?)^###", re.MULTILINE | re.DOTALL)
 BLOCK = re.compile(r"^```python\n(# (\w+\.py)\n.*?)^```$", re.MULTILINE | re.DOTALL)

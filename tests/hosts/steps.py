@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 from tests.hosts.project import OLD_PASSWORD
 from tests.hosts.visit import NEW_PASSWORD, Visit
-from tests.servers import wait_until
+from tests.tools.servers import wait_until
 
 ANN, BEN, NOBODY = "ann@example.com", "ben@example.com", "nobody@example.com"
 ID = re.compile(r"\((\w+\.[CEWI]\d+)\)")

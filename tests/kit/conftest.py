@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).parent.parent.parent
+from tests import ROOT
+
 # Where a program lies that is not on everybody's PATH.
 ELSEWHERE = ["/usr/sbin", str(ROOT / ".cache" / "prometheus" / "usr" / "bin")]
 

@@ -4,7 +4,7 @@ import signal
 import subprocess
 
 from tests.kit.conftest import find_program
-from tests.servers import Server, dies_with_us, unprivileged
+from tests.tools.servers import Server, dies_with_us, unprivileged
 
 PACKAGE = "mariadb-server"
 #: PyMySQL passes for mysqlclient, which has no wheels.

@@ -17,8 +17,9 @@ from typing import Any
 import psycopg
 from aiosmtpd.smtp import AuthResult
 
-from tests.kit.conftest import ROOT, find_program, missing
-from tests.servers import (
+from tests import ROOT
+from tests.kit.conftest import find_program, missing
+from tests.tools.servers import (
     START_SECONDS,
     Postgres,
     Redis,
@@ -27,7 +28,7 @@ from tests.servers import (
     dies_with_us,
     free_port,
 )
-from tests.smtp import SmtpServer
+from tests.tools.smtp import SmtpServer
 
 DEPLOY = ROOT / "deploy"
 OWNER_PASSWORD = "the-owners-9f2c"  # a throw-away database's

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.kit.conftest import ROOT
+from tests import ROOT
 
 DOCKERFILE = ROOT / "deploy" / "Dockerfile"
 

@@ -14,7 +14,9 @@ from typing import Any
 import django
 import time_machine
 
-PICTURES = Path(__file__).parent.parent.parent / "docs" / "images"
+from tests import ROOT
+
+PICTURES = ROOT / "docs" / "images"
 MOMENT = datetime(2026, 11, 22, 9, 41, tzinfo=UTC)
 WINDOWS = (
     "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Firefox/140.0"
@@ -88,9 +90,9 @@ def take(name: str, state: str, options: dict[str, Any], browser: Any, url: str)
     from django.contrib.auth import get_user_model  # noqa: PLC0415
     from django.test.utils import override_settings  # noqa: PLC0415
 
-    from tests.factories import UserFactory  # noqa: PLC0415
     from tests.kit import states  # noqa: PLC0415
     from tests.kit.browser import Window  # noqa: PLC0415
+    from tests.tools.factories import UserFactory  # noqa: PLC0415
 
     window = Window(browser, url, reduced_motion="reduce", timezone_id="UTC", **options)
     window.page.clock.set_fixed_time(MOMENT)

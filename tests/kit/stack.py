@@ -13,13 +13,13 @@ from typing import TypeVar
 import psycopg
 import requests
 
+from tests import ROOT
 from tests.kit import pieces
-from tests.kit.conftest import ROOT
 from tests.kit.pieces import Nginx, PasswordRedis, TlsPostgres, Unit
 from tests.kit.release import build
 from tests.kit.visitor import Visitor
-from tests.servers import Server, free_port, new_folder, wait_until
-from tests.smtp import Delivery
+from tests.tools.servers import Server, free_port, new_folder, wait_until
+from tests.tools.smtp import Delivery
 
 Piece = TypeVar("Piece", bound=Server)
 METRICS_TOKEN = secrets.token_hex(16)

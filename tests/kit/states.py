@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from password_reset.models import PasswordResetToken
 from tests.kit.browser import Window
-from tests.walk import token_in
+from tests.tools.walk import token_in
 
 FORM, RESET = "/forgot-password", "/reset-password"
 UNKNOWN = "0" * 64

@@ -11,7 +11,7 @@ from axe_playwright_python.sync_playwright import Axe
 from django.core import mail
 from playwright.sync_api import sync_playwright
 
-from tests.factories import NEW_PASSWORD, OLD_PASSWORD
+from tests import ROOT
 from tests.kit import states
 from tests.kit.browser import (
     SITE,
@@ -22,10 +22,11 @@ from tests.kit.browser import (
     site_application,
     webmail,
 )
-from tests.kit.conftest import ROOT, find_program, missing
+from tests.kit.conftest import find_program, missing
 from tests.kit.pieces import make_certificates
 from tests.kit.states import STATES, Stage
-from tests.walk import token_in
+from tests.tools.factories import NEW_PASSWORD, OLD_PASSWORD
+from tests.tools.walk import token_in
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.kit.conftest import missing
-from tests.servers import Postgres, Redis, debian_postgres_binaries, redis_version
+from tests.tools.servers import Postgres, Redis, debian_postgres_binaries, redis_version
 
 
 def test_postgres_starts_from_debian() -> None:

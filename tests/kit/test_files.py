@@ -12,10 +12,10 @@ import pytest
 import yaml
 
 from project.env import BY_NAME
-from tests.kit.conftest import ROOT
+from tests import ROOT
 from tests.kit.pieces import DEPLOY, Nginx
 from tests.kit.release import instructions
-from tests.servers import free_port
+from tests.tools.servers import free_port
 
 Program = Callable[[str, str], str]
 BIN = Path(sys.executable).parent

@@ -26,8 +26,8 @@ from tests.hosts.steps import (
 from tests.hosts.test_hosts import missing, walk
 from tests.hosts.visit import NEW_PASSWORD, Visit
 from tests.kit.mariadb import MariaDB
-from tests.servers import dies_with_us, wait_until
-from tests.threads import at_once
+from tests.tools.servers import dies_with_us, wait_until
+from tests.tools.threads import at_once
 
 #: How many indexes lose their condition here; Django 5.2 counts the models instead.
 WARNINGS = {"5.2": 3, "6.0": 6, "6.1": 6}

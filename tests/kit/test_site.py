@@ -11,7 +11,7 @@ import requests
 
 from tests.kit.pieces import APP_PASSWORD
 from tests.kit.stack import NEW_PASSWORD, PASSWORD, Stack
-from tests.servers import wait_until
+from tests.tools.servers import wait_until
 
 HEADERS = {
     "Strict-Transport-Security": "max-age=31536000; includeSubDomains",

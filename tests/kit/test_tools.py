@@ -13,10 +13,10 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tests.kit.conftest import ROOT
+from tests import ROOT
 from tests.kit.pieces import DEPLOY, Imap, Unit, exec_start
 from tests.kit.stack import PASSWORD, Stack
-from tests.servers import free_port
+from tests.tools.servers import free_port
 
 CRON = re.compile(r"^(?:[*0-9]+\s+){5}(\S+)\s+\$JOB (.+)$", re.MULTILINE)
 

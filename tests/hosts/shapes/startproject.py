@@ -3,7 +3,7 @@
 from tests.hosts.host import ASGI, NO_LOGIN_PAGE, WSGI, Host
 from tests.hosts.steps import CHECK, EVERYTHING, WITHOUT_ADMIN, ann_asks
 from tests.hosts.visit import Visit
-from tests.servers import wait_until
+from tests.tools.servers import wait_until
 
 #: What nginx does with `location /shop/ { proxy_pass http://site/; }`.
 FRONT = """

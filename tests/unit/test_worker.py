@@ -1,0 +1,308 @@
+"""Batches: what a claim takes, what becomes of rows in hand, and several workers at
+once.
+"""
+
+from collections import Counter
+
+import pytest
+from django.db import connection, transaction
+from django.utils import timezone
+from prometheus_client import REGISTRY
+
+from password_reset import services, users, worker
+from password_reset.models import (
+    PasswordResetNotice,
+    PasswordResetRequest,
+)
+from password_reset.outbox import LEASE
+from tests.tools.factories import UserFactory
+from tests.tools.outbox import let_leases_end, mails
+from tests.tools.servers import wait_until
+from tests.tools.threads import at_once
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+VISITOR = {"ip_address": "192.0.2.1", "user_agent": "test", "language": "en"}
+
+
+@pytest.fixture(autouse=True)
+def cron_only(settings):
+    settings.PASSWORD_RESET_TASK_BACKEND = None
+
+
+def queue(count):
+    """Make requests of people who have an account."""
+    model = UserFactory._meta.model
+    people = [
+        model(email=f"person{number}@example.com", password="md5$x$x")
+        for number in range(count)
+    ]
+    model.objects.bulk_create(people)
+    return junk([person.email for person in people])
+
+
+def junk(emails):
+    rows = [PasswordResetRequest(email=email) for email in emails]
+    return PasswordResetRequest.objects.bulk_create(rows)
+
+
+def strangers(count):
+    return junk([f"nobody{number}@example.com" for number in range(count)])
+
+
+def values():
+    return PasswordResetRequest.objects.values().get()
+
+
+@pytest.mark.sqlite
+class TestFair:
+    """Nobody waits behind a backlog, and no row waits for ever."""
+
+    def test_a_person_behind_five_thousand_strangers_is_in_the_first_batch(self):
+        first = strangers(5000)[0]
+        person = services.request_reset("ada@example.com", **VISITOR)
+        claimed = {row.pk for row in PasswordResetRequest.objects.claim(100)}
+        assert len(claimed) == 100
+        assert {first.pk, person.pk} <= claimed
+
+    def test_a_row_that_failed_before_is_in_the_first_batch_too(self):
+        strangers(1000)
+        late = services.request_reset("ada@example.com", **VISITOR)
+        PasswordResetRequest.objects.filter(pk=late.pk).update(
+            attempts=1, next_attempt_at=timezone.now()
+        )
+        strangers(1000)
+        assert late.pk in {row.pk for row in PasswordResetRequest.objects.claim(100)}
+
+    def test_rows_that_failed_before_leave_room_for_a_new_one(self):
+        strangers(500)
+        PasswordResetRequest.objects.update(attempts=1, next_attempt_at=timezone.now())
+        new = services.request_reset("ada@example.com", **VISITOR)
+        assert new.pk in {row.pk for row in PasswordResetRequest.objects.claim(100)}
+
+    def test_a_notice_comes_before_all_requests(self, smtp, user):
+        queue(3)
+        PasswordResetNotice.objects.create(user=user, email=user.email)
+        assert services.process_due(limit=1) == 1
+        assert mails(smtp) == {user.email: 1}
+
+    @pytest.mark.parametrize("limit", [1, 2, 3, 7, 100])
+    @pytest.mark.parametrize("failed_before", [0, 2, 60, 120])
+    def test_a_claim_takes_as_many_as_it_may(self, limit, failed_before):
+        again = [row.pk for row in strangers(120)[:failed_before]]
+        rows = PasswordResetRequest.objects.filter(pk__in=again)
+        rows.update(attempts=1, next_attempt_at=timezone.now())
+        assert len(PasswordResetRequest.objects.claim(limit)) == limit
+
+    def test_a_limit_counts_rows_of_every_kind(self, smtp, user):
+        PasswordResetNotice.objects.create(user=user, email=user.email)
+        queue(3)
+        strangers(3)
+        assert services.process_due(limit=5) == 5
+        assert PasswordResetRequest.objects.due().count() == 2
+
+
+class TestTogether:
+    """Two workers at once."""
+
+    def test_each_of_500_rows_is_mailed_once_and_without_a_deadlock(self, smtp):
+        people = queue(500)
+        before = deadlocks()
+        work = [lambda: services.process_due(None, concurrency=4)] * 2
+        counts = at_once(work)
+        assert sum(counts) == 500
+        assert mails(smtp) == {row.email: 1 for row in people}
+        assert deadlocks() == before
+
+    def test_what_one_is_claiming_leaves_a_whole_batch_to_the_other(self):
+        strangers(200)
+        with transaction.atomic():
+            first = PasswordResetRequest.objects.claim(100)
+            [second] = at_once([lambda: PasswordResetRequest.objects.claim(100)])
+        assert len({row.pk for row in [*first, *second]}) == 200
+
+    @pytest.mark.sqlite
+    def test_twenty_that_claim_at_once_never_have_the_same_row(self):
+        strangers(100)
+        taken = at_once([lambda: PasswordResetRequest.objects.claim(10)] * 20)
+        claimed = Counter(row.pk for rows in taken for row in rows)
+        assert max(claimed.values()) == 1
+
+
+def deadlocks():
+    if connection.vendor != "postgresql":
+        return 0
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
+        )
+        return cursor.fetchone()[0]
+
+
+@pytest.mark.sqlite
+class TestClaimId:
+    """A worker whose lease ran out has no say any more."""
+
+    def test_it_cannot_settle_a_row_that_was_requeued(self, smtp):
+        [row] = queue(1)
+        [stale] = PasswordResetRequest.objects.claim(1)
+        let_leases_end()
+        assert PasswordResetRequest.objects.requeue() == 1
+        before = values()
+        assert not stale.mark_processed(mails_sent=1)
+        assert not stale.retry_later("late")
+        assert not stale.mark_failed("late")
+        assert not PasswordResetRequest.objects.settle(stale.claim_id)
+        assert values() == before
+        assert services.process_due() == 1
+        assert mails(smtp) == {row.email: 1}
+
+    def test_nor_give_back_or_settle_in_a_batch_what_another_has(self):
+        strangers(3)
+        mark = PasswordResetRequest.objects.claim(3)[0].claim_id
+        let_leases_end()
+        assert len(PasswordResetRequest.objects.claim(3)) == 3
+        assert PasswordResetRequest.objects.release(mark) == 0
+        assert PasswordResetRequest.objects.settle(mark) == 0
+
+
+class TestInHand:
+    """What becomes of claimed rows that cannot be sent now."""
+
+    def test_an_outage_in_the_middle_gives_back_what_was_not_tried(self, smtp):
+        queue(90)
+        PasswordResetRequest.objects.update(attempts=3)
+        smtp.delay = 0.02
+        tried, _ = at_once(
+            [
+                lambda: services.process_due(None, concurrency=8),
+                lambda: (smtp.wait_for(10), smtp.stop()),
+            ]
+        )
+        untouched = PasswordResetRequest.objects.due()
+        assert 10 <= tried <= len(smtp.deliveries) + 8
+        assert untouched.count() == 90 - tried
+        assert set(untouched.values_list("attempts", "claim_id")) == {(3, None)}
+
+    @pytest.mark.parametrize("reply", ["421 4.7.0 Try later", "454 4.7.0 Throttled"])
+    def test_a_provider_that_has_had_enough_is_left_alone(self, smtp, reply):
+        queue(60)
+        smtp.delay, smtp.quota, smtp.over_quota = 0.02, 10, reply
+        assert services.process_due(None, concurrency=8) <= len(smtp.deliveries) + 8
+        assert smtp.refused <= 2 * 8  # a kept connection that is closed is made anew
+        smtp.refused = 0
+        assert services.process_due(None, concurrency=8) == 1
+        assert smtp.refused == 1
+
+    def test_many_senders_keep_a_connection_each_and_leave_none_open(self, smtp):
+        queue(60)
+        smtp.delay = 0.01
+        services.process_due(None, concurrency=4)
+        assert sum(mails(smtp).values()) == 60
+        assert 1 < smtp.connections <= 4
+        wait_until(lambda: not smtp.open_connections(), lambda: "one is left open")
+        assert borrowed() == 1  # this thread's
+
+    @pytest.mark.sqlite
+    def test_a_batch_that_outlasts_its_lease_leaves_the_rest_to_the_next_worker(
+        self, smtp
+    ):
+        people = queue(3)
+        kind, rows = worker._claim(3)
+        jobs = list(kind.jobs(rows))
+        let_leases_end()
+        for row in rows:
+            row.next_attempt_at -= LEASE
+        assert services.process_due() == 3
+        with worker._connections(1) as channels:
+            worker._send_all(jobs, channels, lambda: False)
+        assert mails(smtp) == {row.email: 1 for row in people}
+
+    @pytest.mark.sqlite
+    def test_a_long_batch_renews_the_lease_of_a_row_before_its_mail(self, smtp):
+        queue(2)
+        kind, rows = worker._claim(2)
+        for row in rows:
+            row.next_attempt_at -= LEASE
+        with worker._connections(1) as channels:
+            worker._deliver(kind, rows, channels)
+        assert sum(mails(smtp).values()) == 2
+        assert not PasswordResetRequest.objects.pending().exists()
+
+    @pytest.mark.sqlite
+    def test_who_was_mailed_is_not_mailed_again_after_a_crash_and_a_requeue(self, smtp):
+        [row] = queue(1)
+        UserFactory(email=row.email.upper())
+        smtp.replies[row.email.upper()] = "451 Later"
+        services.process_due()
+        smtp.replies.clear()
+        # As a crash between the mail and the note of it leaves the row.
+        let_leases_end()
+        PasswordResetRequest.objects.update(mails_sent=0)
+        PasswordResetRequest.objects.requeue()
+        services.process_due()
+        assert mails(smtp) == {row.email: 1, row.email.upper(): 1}
+        assert values()["mails_sent"] == 2
+
+
+def borrowed():
+    """Return how many connections of the pool are in use."""
+    stats = connection.pool.get_stats()
+    return stats["pool_size"] - stats["pool_available"]
+
+
+STORED = [
+    "ada@example.com",
+    "ADA@Example.COM",
+    "Straße@example.com",
+    "STRASSE@example.com",
+    "m\u0131ke@example.com",
+    "mike@example.com",
+    "M\u0130KE@example.com",
+    "\uff41da@example.com",
+    "\u212aelvin@example.com",
+    "kelvin@example.com",
+    "\u03a3igma\u03c2@example.com",
+    "\ufb01sh@example.com",
+    "fish@example.com",
+    "e\u0301ve@example.com",
+    "\u00e9ve@example.com",
+    "per%cent@example.com",
+    "under_score@example.com",
+    "o'hara@example.com",
+    "back\\slash@example.com",
+    "\u01c5@example.com",
+]
+
+
+@pytest.mark.sqlite
+@pytest.mark.django_db
+def test_one_statement_misses_nobody_whom_the_look_up_finds():
+    for email in STORED:
+        UserFactory(email=email)
+    forms = (str, str.upper, str.lower, str.title, str.casefold, str.swapcase)
+    typed = {form(email) for email in STORED for form in forms}
+    found = {email for email in typed if list(users.find_users(email))}
+    assert set(STORED) <= found
+    assert found <= users.on_file(typed)
+
+
+@pytest.mark.sqlite
+@pytest.mark.django_db
+def test_one_statement_rules_strangers_out():
+    UserFactory(email="ada@example.com")
+    assert users.on_file({"ada@example.com", "bob@example.com"}) == {"ada@example.com"}
+
+
+def test_rows_of_nobody_count_in_the_metric_that_tells_of_a_live_worker(cron_only):
+    def observed():
+        return REGISTRY.get_sample_value(
+            "password_reset_duration_seconds_count", {"step": "mail"}
+        )
+
+    before = observed() or 0
+    PasswordResetRequest.objects.bulk_create(
+        PasswordResetRequest(email=f"nobody{n}@example.com") for n in range(5)
+    )
+    services.process_due()
+    assert observed() - before == 5
