@@ -14,14 +14,15 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from itertools import chain
 from threading import Event, Lock, Thread, get_native_id
 
 from django.db import connections
 
 logger = logging.getLogger("password_reset")
 
-#: Seconds between a wake-up and the work, at random: what a visitor measures right
-#: after a request says nothing about the account that was asked for.
+#: Seconds between a request and its work, at random, also while the thread is busy:
+#: what a visitor measures right after a request says nothing about the account.
 DELAY = (0.1, 0.9)
 #: Seconds between two looks without a wake-up: what was put off comes due by time.
 POLL = 15.0
@@ -38,7 +39,8 @@ class EmbeddedWorker:
     It ends with its process; the rows stay due.
     """
 
-    def __init__(self, work: Callable[[], object]) -> None:
+    def __init__(self, work: Callable[[Callable[[], float]], object]) -> None:
+        """``work`` asks before each batch for the age that its rows must have."""
         self._work = work
         self._lock = Lock()
         self._awake = Event()
@@ -75,20 +77,27 @@ class EmbeddedWorker:
     def _run(self) -> None:
         _yield_to_visitors()
         while not self._stopped:
-            if self._awake.wait(POLL):
-                self._awake.clear()
-                time.sleep(random.uniform(*DELAY))  # noqa: S311 (no secret)
-            self._try()
+            self._awake.wait(POLL)
+            self._awake.clear()
+            delay = _random_delay()
+            time.sleep(delay)
+            # The row of this wake-up is that old now. A row that comes later, to this
+            # process or another, has a wake-up of its own, and a backlog is old enough.
+            self._try(chain([delay], iter(_random_delay, None)).__next__)
 
-    def _try(self) -> None:
+    def _try(self, age: Callable[[], float]) -> None:
         try:
-            self._work()
+            self._work(age)
         except Exception as error:
             name = type(error).__name__
             logger.warning("The worker of password reset could not work: %s", name)
             time.sleep(PAUSE)
         finally:
             connections.close_all()
+
+
+def _random_delay() -> float:
+    return random.uniform(*DELAY)  # noqa: S311 (no secret)
 
 
 def _yield_to_visitors() -> None:

@@ -11,6 +11,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import partial
 from threading import Lock, Thread
 from time import monotonic
@@ -127,12 +128,16 @@ def _work_off(
     senders: int,
     stopped: Callable[[], bool],
     progress: Callable[[int], object] = lambda done: None,
+    age: Callable[[], float] = lambda: 0.0,
 ) -> tuple[int, bool]:
-    """Also return whether email can be sent at present."""
+    """Also return whether email can be sent at present. Each batch is of rows that have
+    reached an age, in seconds.
+    """
     done = 0
     with _connections(senders) as channels:
         while conf.enabled and (limit is None or done < limit):
-            kind, rows = _claim(BATCH if limit is None else min(BATCH, limit - done))
+            room = BATCH if limit is None else min(BATCH, limit - done)
+            kind, rows = _claim(room, age())
             if not rows:
                 break
             done += _deliver(kind, rows, channels, stopped)
@@ -166,10 +171,10 @@ def is_work_left() -> bool:
     return any(kind.outbox.due().exists() for kind in KINDS)
 
 
-def _work_off_all() -> None:
+def _work_off_all(age: Callable[[], float]) -> None:
     if conf.enabled:
         settle_exhausted()
-        work_off(senders=1)
+        _work_off(None, 1, lambda: False, age=age)
 
 
 embedded = EmbeddedWorker(_work_off_all)
@@ -191,12 +196,18 @@ def _answer(kind: Kind, pk: int) -> None:
         wake_by_task(kind.task, pk)
 
 
-def _claim(room: int) -> tuple[Kind, list[Any]]:
+def _claim(room: int, age: float = 0.0) -> tuple[Kind, list[Any]]:
     """Claim rows of the first kind that has some due; an empty list when none has."""
     for kind in KINDS:
-        if rows := kind.outbox.claim(room):
+        if rows := _older_than(age, kind.outbox).claim(room):
             return kind, rows
     return KINDS[-1], []
+
+
+def _older_than(seconds: float, rows: OutboxQuerySet[Any]) -> OutboxQuerySet[Any]:
+    if not seconds:
+        return rows
+    return rows.filter(created_at__lte=timezone.now() - timedelta(seconds=seconds))
 
 
 def _deliver(

@@ -4,9 +4,11 @@ import os
 import subprocess
 import sys
 import threading
+from datetime import timedelta
 
 import pytest
 from django.core import mail
+from django.utils import timezone
 
 from password_reset import embedded, services, worker
 from password_reset.conf import conf
@@ -48,6 +50,35 @@ def test_the_mail_comes_from_a_thread_and_not_from_the_request(plain_host):
     assert [message.to for message in plain_host] == [[user.email]]
 
 
+def test_a_request_that_comes_while_it_works_waits_for_a_delay_of_its_own(
+    plain_host, settings
+):
+    begun, rows = {}, []
+
+    def finder(email):
+        begun[email] = timezone.now()
+        if not rows:
+            rows.append(ask("second@example.com"))
+        return []
+
+    settings.PASSWORD_RESET_USER_FINDER = finder
+    ask("first@example.com")
+    wait_until(lambda: "second@example.com" in begun, lambda: "no second look-up")
+    waited = begun["second@example.com"] - rows[0].created_at
+    assert waited.total_seconds() >= embedded.DELAY[0]
+
+
+def test_a_backlog_waits_for_nothing():
+    long_ago = timezone.now() - timedelta(minutes=1)
+    batch = [f"nobody{number}@example.com" for number in range(2 * worker.BATCH + 1)]
+    PasswordResetRequest.objects.bulk_create(
+        PasswordResetRequest(email=email, created_at=long_ago) for email in batch
+    )
+    young = PasswordResetRequest.objects.create(email="nobody@example.com")
+    worker._work_off_all(lambda: embedded.DELAY[1])
+    assert PasswordResetRequest.objects.pending().get() == young
+
+
 def test_one_thread_serves_the_process(plain_host):
     rows = [ask(f"nobody{number}@example.com") for number in range(20)]
     wait_until(lambda: all(map(is_settled, rows)), lambda: "rows are still due")
@@ -86,7 +117,7 @@ def test_a_failure_of_the_work_does_not_end_the_thread(monkeypatch):
     monkeypatch.setattr(embedded, "PAUSE", 0)
     done = []
 
-    def work():
+    def work(age):
         done.append(1)
         if len(done) == 1:
             raise ConnectionError("the database is away")
@@ -103,7 +134,7 @@ def test_a_failure_of_the_work_does_not_end_the_thread(monkeypatch):
 def test_a_thread_that_has_ended_is_replaced_by_the_next_wake_up():
     done = []
 
-    def work():
+    def work(age):
         done.append(1)
         raise SystemExit  # ends a thread in silence
 
@@ -123,5 +154,5 @@ def test_a_green_thread_does_not_slow_the_whole_process():
 def test_a_switched_off_flow_sends_nothing(settings):
     settings.PASSWORD_RESET_ENABLED = False
     PasswordResetRequest.objects.create(email=UserFactory().email)
-    worker._work_off_all()
+    worker._work_off_all(lambda: 0.0)
     assert not mail.outbox
