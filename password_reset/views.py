@@ -34,7 +34,7 @@ from .models import PasswordResetToken
 from .pages import Page, login_url, path_of
 from .redaction import scrub
 from .reporting import RedactingReporter
-from .visitors import visitor_of
+from .visitors import Visitor, visitor_of
 
 logger = logging.getLogger("password_reset")
 
@@ -249,18 +249,24 @@ class PasswordResetConfirmView(FlowView):
     @sensitive_variables("raw")
     def post(self, request: HttpRequest) -> HttpResponse:
         raw = request.POST.get("token", "")
-        token = flows.begin_reset(raw, visitor_of(request))
+        visitor = visitor_of(request)
+        token = flows.begin_reset(raw, visitor)
         form = self.form_class(token.user, request.POST)
-        if form.is_valid() and self.reset(raw, token, form):
+        if form.is_valid() and self.reset(raw, token, form, visitor):
             return HttpResponseRedirect(str(self.success_url or path_of(Page.COMPLETE)))
         return self.form_page(form)
 
     @sensitive_variables("raw")
-    def reset(self, raw: str, token: PasswordResetToken, form: SetPasswordForm) -> bool:
+    def reset(
+        self,
+        raw: str,
+        token: PasswordResetToken,
+        form: SetPasswordForm,
+        visitor: Visitor,
+    ) -> bool:
         """Set the password; ``False`` with errors on the form when the site's
         validators refuse it.
         """
-        visitor = visitor_of(self.request)
         try:
             # Inline: an error email shows the variables of every frame.
             flows.finish_reset(raw, token, form.cleaned_data["new_password1"], visitor)
