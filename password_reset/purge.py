@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from time import perf_counter, sleep
 from typing import Any
 
 from django.db import OperationalError, connections, router, transaction
@@ -21,8 +22,11 @@ from .models import (
     UserSession,
 )
 
-#: Rows per transaction: some tens of milliseconds of a PostgreSQL.
-BATCH_SIZE = 5000
+#: Rows per transaction: a few milliseconds of a PostgreSQL, which a visitor may have to
+#: wait for.
+BATCH_SIZE = 1000
+#: How long a purge rests after a batch, in units of the time that the batch took.
+REST = 0.25
 #: Milliseconds that a batch waits for a row that somebody holds.
 PATIENCE = 100
 
@@ -99,9 +103,13 @@ def _dead_rows() -> dict[str, list[tuple[QuerySet[Any], str]]]:
 
 def _sweep(rows: QuerySet[Any], order: str, batch_size: int, progress: Progress) -> int:
     total = 0
+    started = perf_counter()
     for count in _batches(rows, order, batch_size):
         total += count
         progress(rows.model._meta.db_table, count)
+        # What makes a batch slow, such as many visitors, makes the rest longer.
+        sleep((perf_counter() - started) * REST)
+        started = perf_counter()
     return total
 
 

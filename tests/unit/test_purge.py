@@ -150,6 +150,16 @@ def test_the_size_of_a_batch_does_not_change_what_dies(user, batch_size):
 
 
 @pytest.mark.sqlite
+def test_a_purge_rests_after_each_batch(user, monkeypatch):
+    rests = []
+    monkeypatch.setattr("password_reset.purge.sleep", rests.append)
+    for _ in range(6):
+        token(user, age=DAY)
+    assert services.purge(batch_size=2).tokens == 6
+    assert len([rest for rest in rests if rest > 0]) >= 3
+
+
+@pytest.mark.sqlite
 def test_a_token_lives_to_its_last_second_and_a_spent_one_goes_at_once(user):
     living, spent = (
         token(user, age=HOUR - timedelta(seconds=30)),
