@@ -12,6 +12,7 @@ from benchmarks import (
     backlog,
     delivery,
     growth,
+    onecore,
     paint,
     purging,
     revision,
@@ -22,7 +23,7 @@ from benchmarks import (
     throughput,
     timing,
 )
-from benchmarks.doors import DEMO, FLOOR, OURS, PEERS, WITHOUT_QUEUE, Site
+from benchmarks.doors import DEMO, EMBEDDED, FLOOR, OURS, PEERS, WITHOUT_QUEUE, Site
 from benchmarks.machine import Machine
 from benchmarks.report import Report
 
@@ -39,6 +40,7 @@ class Size:
     seconds: float
     probes: int
     few_probes: int
+    windows: int
     mails: int
     outage: int
     sending_rounds: int
@@ -60,6 +62,7 @@ FULL = Size(
     seconds=1,
     probes=2000,
     few_probes=100,
+    windows=300,
     mails=30,
     outage=50,
     sending_rounds=5,
@@ -81,6 +84,7 @@ QUICK = Size(
     # Fewer would call the floor a leak now and then, by chance.
     probes=600,
     few_probes=20,
+    windows=20,
     mails=3,
     outage=5,
     sending_rounds=1,
@@ -97,7 +101,7 @@ QUICK = Size(
     visits=3,
 )
 #: Take long, and wait for a quiet machine: run by name alone.
-ON_REQUEST = {"sending", "backlog"}
+ON_REQUEST = {"sending", "backlog", "onecore"}
 Measure = Callable[[Machine, Sequence[Site], Size], Report]
 MEASURES: dict[str, tuple[Sequence[Site], Measure]] = {
     "statements": (WITH_DEMO, lambda m, sites, _: statements.measure(m, sites)),
@@ -110,9 +114,10 @@ MEASURES: dict[str, tuple[Sequence[Site], Measure]] = {
         lambda m, sites, s: shares.measure(m, sites, s.rounds, s.seconds),
     ),
     "timing": (
-        SITES,
+        (*SITES, EMBEDDED),
         lambda m, sites, s: timing.measure(m, sites, s.probes, s.few_probes),
     ),
+    "onecore": (onecore.SITES, lambda m, _, s: onecore.measure(m, s.windows)),
     "race": (RESETTING, lambda m, sites, s: spending.race(m, sites, s.race_tokens)),
     "cost": (
         RESETTING,

@@ -232,9 +232,13 @@ class Machine:
 
     def processor_seconds(self, site: Site, workers: Sequence[Process] = ()) -> float:
         """Return what a site has used so far: web, workers, PostgreSQL and Redis."""
-        servers = (self.web[site.name], *workers, self.postgres.process)
-        all_ = (*servers, self.redis.process)
-        return processor_seconds(process.pid for process in all_ if process)
+        mine = [process.pid for process in (self.web[site.name], *workers)]
+        return processor_seconds([*mine, *self.servers()])
+
+    def servers(self) -> list[int]:
+        """Return the process numbers of PostgreSQL and Redis."""
+        both = (self.postgres.process, self.redis.process)
+        return [process.pid for process in both if process]
 
     def forget_requests(self, site: Site) -> None:
         """Empty this app's tables and its queue."""

@@ -90,6 +90,11 @@ class Mailbox:
         self._process = spawn(command, self.path.with_suffix(".log"))
         wait_for_port(self.port)
 
+    @property
+    def processes(self) -> list[int]:
+        """Return the number of the server's process while it runs."""
+        return [self._process.pid] if self._process else []
+
     def close(self) -> None:
         """Stop the server: connections are refused from now on."""
         if self._process is not None:

@@ -63,15 +63,37 @@ def wait_for_port(port: int, seconds: float = 30) -> None:
 
 def processor_seconds(roots: Iterable[int]) -> float:
     """Return what some processes, and all that they started, have used so far (Linux)."""
-    parents, used = {}, {}
+    table = _processes()
+    wanted = _family(table, roots)
+    return sum(table[pid][1] for pid in wanted) / os.sysconf("SC_CLK_TCK")
+
+
+def threads_of(roots: Iterable[int]) -> list[int]:
+    """Return the threads of some processes and of all that they started (Linux)."""
+    found: list[int] = []
+    for pid in _family(_processes(), roots):
+        with suppress(OSError):
+            found += [int(path.name) for path in Path(f"/proc/{pid}/task").iterdir()]
+    return found
+
+
+def _processes() -> dict[int, tuple[int, int]]:
+    """Return each process's parent and clock ticks."""
+    found = {}
     for path in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError):
             fields = path.read_text().rpartition(")")[2].split()
-            pid = int(path.parent.name)
-            parents[pid] = int(fields[1])
             # utime, stime, and the same of children that have ended.
-            used[pid] = sum(map(int, fields[11:15]))
+            used = sum(map(int, fields[11:15]))
+            found[int(path.parent.name)] = int(fields[1]), used
+    return found
+
+
+def _family(table: dict[int, tuple[int, int]], roots: Iterable[int]) -> set[int]:
+    """Return those of the processes that are there, and all that they started."""
     wanted = set(roots)
-    while more := {pid for pid, parent in parents.items() if parent in wanted} - wanted:
+    while (
+        more := {pid for pid, (parent, _) in table.items() if parent in wanted} - wanted
+    ):
         wanted |= more
-    return sum(used.get(pid, 0) for pid in wanted) / os.sysconf("SC_CLK_TCK")
+    return wanted & table.keys()

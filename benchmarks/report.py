@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 
 from benchmarks.doors import Site
 
@@ -62,8 +62,11 @@ class Report:
 
 
 def site_version(site: Site) -> str:
-    """Return the version of what a site measures."""
-    return version(site.distribution) if site.distribution else ""
+    """Return the version of what a site measures, where it is installed."""
+    try:
+        return version(site.distribution) if site.distribution else ""
+    except PackageNotFoundError:
+        return "–"
 
 
 def _line(*cells: str) -> str:
