@@ -109,8 +109,9 @@ class SetPasswordForm(DjangoSetPasswordForm):  # type: ignore[type-arg]
     def __init__(self, user: AbstractBaseUser, *args: Any, **kwargs: Any) -> None:
         super().__init__(user, *args, **kwargs)
         first, second = self.fields["new_password1"], self.fields["new_password2"]
+        attributes = _password_attributes(minimum_length())
         for field in (first, second):
-            field.widget.attrs.update(_password_attributes(minimum_length()))
+            field.widget.attrs.update(attributes)
         first.label, second.label = _("New password"), _("New password once more")
         first.error_messages["required"] = _("Enter a new password.")
         second.error_messages["required"] = _("Enter the same password once more.")
