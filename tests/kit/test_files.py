@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 import yaml
 
 from project.env import BY_NAME
 from tests import ROOT
 from tests.kit.pieces import DEPLOY, Nginx
 from tests.kit.release import instructions
-from tests.tools.servers import free_port
+from tests.tools.servers import free_port, wait_until
 
 Program = Callable[[str, str], str]
 BIN = Path(sys.executable).parent
@@ -57,6 +58,57 @@ def test_nginx_finds_nothing_to_say(nginx: Nginx) -> None:
         for line in said
         if not line.endswith(("syntax is ok", "test is successful"))
     ] == []
+
+
+CALLERS = [
+    ({"2001:db8::1", "2001:db8::2:0:0:1", "2001:db8:0:0:ffff:2:3:4"}, True),
+    ({"2001:db8:1:2::1", "2001:db8:1:2:3:4:5:6"}, True),
+    ({"2001:db8:1::5", "2001:db8:1:0:1:2:3:4"}, True),
+    ({"2001::1", "2001:0:0:0:1:2:3:4"}, True),
+    ({"2001:db8:1:2::1", "2001:db8:1:3::1", "2001:db8:1::1", "2001:db8::1"}, False),
+    ({"::ffff:192.0.2.1", "::ffff:192.0.2.2", "192.0.2.1", "::1"}, False),
+]
+
+
+@pytest.mark.parametrize(("addresses", "same"), CALLERS)
+def test_nginx_counts_a_household_as_one_caller(
+    nginx: Nginx, tmp_path: Path, addresses: set[str], same: bool
+) -> None:
+    template = (DEPLOY / "nginx" / "password-reset.conf.template").read_text()
+    rule = re.search(r"map \$remote_addr \$caller \{.*?\n\}", template, re.DOTALL)
+    port = free_port()
+    configuration = tmp_path / "callers.conf"
+    configuration.write_text(f"""
+        daemon off; pid {tmp_path}/pid; error_log stderr; events {{}}
+        http {{
+            access_log off; set_real_ip_from 127.0.0.1; real_ip_header X-Caller;
+            {rule[0] if rule else ""}
+            server {{
+                listen 127.0.0.1:{port};
+                location / {{ add_header X-Counted "$caller"; return 204; }}
+            }}
+        }}""")
+    server = subprocess.Popen([nginx.binary, "-c", configuration])
+    try:
+        url = f"http://127.0.0.1:{port}/"
+        wait_until(lambda: reachable(url), lambda: "nginx does not answer")
+        counted = {
+            requests.get(url, headers={"X-Caller": each}, timeout=5).raw.headers[
+                "X-Counted"
+            ]
+            for each in addresses
+        }
+    finally:
+        server.terminate()
+        server.wait(10)
+    assert len(counted) == (1 if same else len(addresses))
+
+
+def reachable(url: str) -> bool:
+    try:
+        return requests.get(url, timeout=5).ok
+    except requests.ConnectionError:
+        return False
 
 
 def test_gixy_finds_no_weakness(nginx: Nginx) -> None:

@@ -334,3 +334,20 @@ def test_a_database_with_another_authority_is_not_believed(stack: Stack) -> None
     result = stack.shell(f"DATABASE_SSL_CA={stack.nginx.ca}; {command}")
     assert result.returncode == 1
     assert "certificate verify failed" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("path", "media_type"),
+    [
+        ("/forgot-password", "text/html"),
+        ("/reset-password/", "text/html"),
+        ("/api/auth/reset-password", "application/problem+json"),
+    ],
+)
+def test_a_body_over_16_kib_never_reaches_the_site(
+    stack: Stack, path: str, media_type: str
+) -> None:
+    answer = stack.visitor().session.post(stack.url + path, "a" * 16_385, timeout=10)
+    assert (answer.status_code, answer.headers["Content-Type"]) == (413, media_type)
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert "X-Request-ID" not in answer.headers
