@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import Any
 
 from django.contrib.admin import AdminSite
+from django.contrib.admin.options import BaseModelAdmin
 from django.contrib.admin.utils import quote, unquote
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
@@ -53,13 +54,28 @@ def find(site: AdminSite, request: HttpRequest, quoted: str) -> Any:
 def may_see(site: AdminSite, request: HttpRequest, user: Any) -> bool:
     """Return whether this member of staff may be shown who a user is."""
     model = get_user_model()
-    if request.user.has_perm(EXPLAIN):
-        return True
     if site.is_registered(model):
-        return bool(site.get_model_admin(model).has_view_permission(request, user))
-    return request.user.has_perm(
+        may = site.get_model_admin(model).has_view_permission
+        # Where they may look at users at all, the host's admin says at which.
+        if may(request):
+            return bool(may(request, user))
+    elif request.user.has_perm(
         f"{model._meta.app_label}.view_{model._meta.model_name}"
-    )
+    ):
+        return True
+    return request.user.has_perm(EXPLAIN)
+
+
+def are_hidden(site: AdminSite, request: HttpRequest) -> bool:
+    """Return whether the host's admin hides any users from this member of staff."""
+    model = get_user_model()
+    if not site.is_registered(model):
+        return False
+    rule = type(site.get_model_admin(model)).has_view_permission
+    if rule is not BaseModelAdmin.has_view_permission:
+        return True  # it may ask who the user is
+    shown = visible(site, request).order_by().values("pk")
+    return model._base_manager.exclude(pk__in=shown).exists()
 
 
 def page(site: AdminSite, request: HttpRequest, user: Any) -> str | None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Q
+from django.db.models import Prefetch, Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -79,8 +79,12 @@ def of_site() -> list[Finding]:
     ]
 
 
-def of_address(address: str, users: list[Any]) -> list[Finding]:
-    """Return what is known about an email address as such."""
+def of_address(address: str, users: list[Any], *, unseen: bool) -> list[Finding]:
+    """Return what is known about an email address as such; ``unseen`` where it may be
+    of an account that is not to be seen.
+    """
+    if unseen:
+        return [Finding("error", _("No account that you may see is known by this."))]
     return [*_number_of(users), *_limit_of(address)]
 
 
@@ -106,10 +110,13 @@ def last_mails(addresses: set[str], users: list[Any]) -> list[Mail]:
     )
     keys = list(mailed.order_by("-pk").values_list("request_id", flat=True)[:RECENT])
     rows = PasswordResetRequest.objects.filter(Q(email__in=addresses) | Q(pk__in=keys))
-    recent = rows.order_by("-pk").prefetch_related("tokens")[:RECENT]
+    # Accounts that share the address but are not to be seen stay out of it.
+    own = PasswordResetToken.objects.filter(user__in=[user.pk for user in users])
+    shown = Prefetch("tokens", own)
+    recent = rows.order_by("-pk").prefetch_related(shown if users else "tokens")
     return [
         Mail(row.created_at, row.email, row.get_source_display(), list(_fate(row)))
-        for row in recent
+        for row in recent[:RECENT]
     ]
 
 

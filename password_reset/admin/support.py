@@ -66,6 +66,8 @@ def _person(
     site = model_admin.admin_site
     if "user" in request.GET:
         user = accounts.find(site, request, request.GET["user"])
+        if user and not accounts.may_see(site, request, user):
+            user = None
         return PersonForm(), [user] if user else [], stored_email(user) if user else ""
     form = PersonForm(request.GET if "q" in request.GET else None)
     if not form.is_valid():
@@ -74,7 +76,8 @@ def _person(
     known = accounts.known_as(term, accounts.visible(site, request))[
         : explanation.MANY_ACCOUNTS
     ]
-    users = sorted(known, key=lambda user: str(user.pk))
+    shown = [user for user in known if accounts.may_see(site, request, user)]
+    users = sorted(shown, key=lambda user: str(user.pk))
     return form, users, term if "@" in term or not users else stored_email(users[0])
 
 
@@ -83,10 +86,12 @@ def _explained(
 ) -> dict[str, Any]:
     site = model_admin.admin_site
     addresses = {address, address.lower(), *map(stored_email, users)} - {""}
+    # Whether an account that the host hides is there must not show in anything here.
+    unseen = not users and accounts.are_hidden(site, request)
     return {
         "address": address,
         "site_findings": explanation.of_site(),
-        "address_findings": explanation.of_address(address, users),
+        "address_findings": explanation.of_address(address, users, unseen=unseen),
         "accounts": [
             (
                 explanation.of_account(user),
@@ -95,7 +100,7 @@ def _explained(
             )
             for user in users
         ],
-        "mails": explanation.last_mails(addresses, users),
+        "mails": [] if unseen else explanation.last_mails(addresses, users),
     }
 
 

@@ -1,9 +1,13 @@
 """The page that tells support why a person cannot reset."""
 
+import re
 from datetime import timedelta
 
 import pytest
 import time_machine
+from django.contrib import admin
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Permission
 from django.core import mail
 from django.utils import timezone
 
@@ -176,6 +180,59 @@ def test_looking_sends_nothing(user):
 def test_no_link_is_offered_to_who_may_not_send(user):
     assert f"{REQUESTS}send/" not in why()
     assert f"{REQUESTS}send/{user.pk}/" in why(browser=superuser())
+
+
+MASKED = re.compile(r'value="\w{64}"')
+
+
+class TestTenants:
+    """The host's own admin of users hides those of another tenant."""
+
+    HIDDEN = "bob@example.com"
+
+    @pytest.fixture(params=["get_queryset", "has_view_permission"])
+    def tenant(self, request, monkeypatch):
+        """Hide one user as a host does, from staff who may look at users."""
+        site_admin = type(admin.site.get_model_admin(get_user_model()))
+
+        def get_queryset(model_admin, request):
+            return get_user_model().objects.exclude(email=self.HIDDEN)
+
+        def has_view_permission(model_admin, request, obj=None):
+            return obj is None or obj.email != self.HIDDEN
+
+        rule = {
+            "get_queryset": get_queryset,
+            "has_view_permission": has_view_permission,
+        }[request.param]
+        monkeypatch.setattr(site_admin, request.param, rule)
+        return staff("explain_passwordresetrequest", "view_user")
+
+    def test_a_hidden_user_looks_as_nobody_does(self, client, tenant):
+        hidden = UserFactory(email=self.HIDDEN)
+        with_link = link_of(client, hidden.email)
+        assert with_link
+        pages = {
+            MASKED.sub("", why(term, tenant)).replace(term, "")
+            for term in (hidden.email, "nobody@example.com")
+        }
+        assert len(pages) == 1
+        assert "No account that you may see is known by this." in pages.pop()
+
+    def test_neither_by_number_nor_from_a_page(self, tenant):
+        hidden = UserFactory(email=self.HIDDEN)
+        assert self.HIDDEN not in why(str(hidden.pk), tenant)
+        assert self.HIDDEN not in why(browser=tenant, user=str(hidden.pk))
+
+    def test_no_link_can_be_sent_to_one(self, tenant):
+        hidden = UserFactory(email=self.HIDDEN)
+        sender = Permission.objects.get(codename="send_passwordresetrequest")
+        tenant.actor.user_permissions.add(sender)
+        page = f"{REQUESTS}send/{hidden.pk}/"
+        assert tenant.post(page).status_code in {403, 404}
+
+    def test_others_are_explained_as_before(self, tenant, user):
+        assert "Nothing is wrong with the account." in why(browser=tenant)
 
 
 @pytest.mark.parametrize(
