@@ -46,6 +46,10 @@ class MailboxValidator(EmailValidator):
     )
 
     def __call__(self, value: str | None) -> None:
+        # Control, format and separator characters forge a line of a log or turn the
+        # order of letters round; no mailbox has them.
+        if not (value or "").isprintable():
+            raise ValidationError(self.message, code=self.code)
         super().__call__(value)
         # Later code may normalise: what is valid must be so in that form too
         # (next-auth GHSA-7rqj).

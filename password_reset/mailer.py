@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from datetime import datetime
 from email.utils import make_msgid, parseaddr
 from typing import Any
@@ -22,12 +23,16 @@ from .models import PasswordResetNotice, PasswordResetRequest
 from .outbox import OutboxRow
 from .pages import Page, path_of
 from .users import stored_email
-from .visitors import browser_in_words, printable
+from .visitors import browser_in_words
 
 NAME_LENGTH = 40
-#: A name that could pass for a link or an address is an advertiser's, not a person's
-#: (danbooru #4274).
-LINK_LIKE = re.compile(r"[/:@<>\\]|\w\.\w")
+#: What stands between the letters of names. The dots of other scripts (evil。com) and
+#: whatever else makes a link, an address or a sentence do not (danbooru #4274).
+BETWEEN_LETTERS = frozenset(" '-.,\u2010\u2019")
+#: A dot inside a word, and Lisu's letters that look like dots.
+DOTTED = re.compile(r"\.[^ ,]|[\ua4f8-\ua4ff]")
+#: A third digit makes a telephone number of a name.
+DIGITS = 2
 #: RFC 3834 and Microsoft's own: no holiday notice answers these emails.
 HEADERS = {"Auto-Submitted": "auto-generated", "X-Auto-Response-Suppress": "All"}
 
@@ -88,8 +93,25 @@ def greeting_name(user: AbstractBaseUser) -> str:
     somebody else's message.
     """
     getter = getattr(user, "get_short_name", None)
-    name = printable(str((getter() if getter else "") or "").strip(), NAME_LENGTH + 1)
-    return "" if LINK_LIKE.search(name) or len(name) > NAME_LENGTH else name
+    stored = str((getter() if getter else "") or "")
+    # Normalised first: what mail programs make of a full-width dot is a dot.
+    name = unicodedata.normalize("NFKC", stored[: NAME_LENGTH * 4].strip())
+    return name if _is_a_name(name) else ""
+
+
+def _is_a_name(text: str) -> bool:
+    if len(text) > NAME_LENGTH or DOTTED.search(text):
+        return False
+    digits = sum(character.isdecimal() for character in text)
+    return digits <= DIGITS and all(map(_is_of_a_name, text))
+
+
+def _is_of_a_name(character: str) -> bool:
+    """Return whether names have a character: a letter, a mark on one, a digit, or what
+    stands between them.
+    """
+    kind = unicodedata.category(character)
+    return kind[0] in "LM" or kind == "Nd" or character in BETWEEN_LETTERS
 
 
 def _context(row: OutboxRow, user: AbstractBaseUser) -> dict[str, Any]:

@@ -125,11 +125,15 @@ def client_network(text: str | None) -> str:
 
 
 def printable(text: str, length: int) -> str:
-    """Return a text without control and format characters, shortened to a length."""
+    """Return a text without control and format characters and ends of lines, shortened
+    to a length.
+    """
     if text.isprintable():
         return text[:length]
     return "".join(
-        char for char in text[: length * 2] if unicodedata.category(char)[0] != "C"
+        char
+        for char in text[: length * 2]
+        if char.isprintable() or unicodedata.category(char) == "Zs"
     )[:length]
 
 

@@ -44,7 +44,8 @@ class Json(JsonFormatter):
             rename_fields={"levelname": "level", "name": "logger"},
             reserved_attrs=[*RESERVED_ATTRS, *OBJECTS],
             json_default=str,
-            json_ensure_ascii=False,
+            # Terminals and viewers of logs obey U+009B, NEL and U+2028 as they stand.
+            json_ensure_ascii=True,
         )
 
     def add_fields(
@@ -72,9 +73,8 @@ class Pretty(logging.Formatter):
         text = _escaped(record.getMessage()) + fields
         line = f"{_moment(record)} {record.levelname:7} {record.name}: {text}"
         if record.exc_info:
-            line += "\n    " + self.formatException(record.exc_info).replace(
-                "\n", "\n    "
-            )
+            for each in self.formatException(record.exc_info).split("\n"):
+                line += f"\n    {_escaped(each)}"
         return line
 
 
@@ -123,7 +123,7 @@ def _moment(record: logging.LogRecord) -> str:
 
 def _plain(value: object) -> str:
     return (
-        json.dumps(value, ensure_ascii=False, default=str)
+        json.dumps(value, default=str)
         if not isinstance(value, int | float)
         else str(value)
     )

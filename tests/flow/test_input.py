@@ -128,6 +128,29 @@ def test_another_case_reaches_the_user_at_the_stored_address(client, door, typed
     assert recipients(client, door, typed) == [ADA]
 
 
+@pytest.mark.parametrize(
+    "character",
+    [
+        "\u2028",
+        "\u2029",
+        "\u202e",
+        "\x85",
+        "\x9b",
+        "\xad",
+        "\u200b",
+        "\ufeff",
+        "\ue000",
+    ],
+)
+def test_an_address_with_a_character_that_is_not_seen_is_refused(
+    client, door, character
+):
+    for typed in (f"a{character}da@example.com", f"ada@exam{character}ple.com"):
+        answer = door(client, typed, HTTP_ACCEPT_LANGUAGE="en")
+        assert "Enter an email address such as name@example.com." in answer.text
+    assert not PasswordResetRequest.objects.exists()
+
+
 SEVERAL = [
     "ada@example.com,evil@example.net",
     "ada@example.com, evil@example.net",
@@ -292,6 +315,23 @@ NAMES = [
     "evil " * 12,
     "{{ link }} evil/",
     "call evil@example.net",
+    "evil\u3002com",
+    "evil\uff0ecom",
+    "evil\uff61com",
+    "evil\u2024com",
+    "evil\u00b7com",
+    "evil\u06d4com",
+    "evil\ua4f8com",
+    "evil\u2028Pay now",
+    "evil\u2029Pay now",
+    "evil\u202eadA",
+    "evil\u200bAda",
+    "evil\x9bAda",
+    "evil 0800 555 1337",
+    "evil 0-8-0-0",
+    "evil \uff10\uff18\uff10\uff10",
+    "evil \u0660\u0661\u0662",
+    "evil! You won",
 ]
 
 
@@ -304,7 +344,18 @@ def test_a_name_cannot_carry_somebodys_message(client, name):
 
 
 @pytest.mark.parametrize(
-    "name", ["Ada", "Anne-Marie O'Neill", "\u5c0f\u6797", "J\u00fcrgen"]
+    "name",
+    [
+        "Ada",
+        "Anne-Marie O'Neill",
+        "\u5c0f\u6797",
+        "J\u00fcrgen",
+        "Dr. Ada",
+        "J. R.",
+        "Ada, 2",
+        "\u0928\u0947\u0939\u093e",
+        "Jeanne d\u2019Arc",
+    ],
 )
 def test_an_ordinary_name_is_greeted(client, name):
     UserFactory(email=ADA, first_name=name)
@@ -357,7 +408,7 @@ class TestBadForms:
     )
     def test_a_body_that_is_no_form_is_refused(self, client, path, media_type, body):
         answer = client.generic("POST", path, body, CONTENT_TYPE=media_type)
-        assert answer.status_code in {200, 400, 404}
+        assert answer.status_code in {200, 400, 404, 413}
         assert not PasswordResetRequest.objects.exists()
 
     @pytest.mark.parametrize(
@@ -371,7 +422,7 @@ class TestBadForms:
         ],
     )
     def test_an_address_of_any_size_is_refused(self, client, door, email):
-        assert door(client, email).status_code in {200, 400}
+        assert door(client, email).status_code in {200, 400, 413}
         assert not PasswordResetRequest.objects.exists()
 
     @pytest.mark.parametrize(
@@ -382,7 +433,7 @@ class TestBadForms:
             "0" * 64 + "\x00",
             "\u0660" * 64,
             "A" * 64,
-            "0" * 1_000_000,
+            "0" * 10_000,
             "[]",
             "None",
         ],

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import sys
 import urllib.error
 import urllib.request
 from typing import Any
@@ -69,6 +70,19 @@ def test_json_is_one_object_a_line_with_the_fields() -> None:
         "password_reset",
     )
     assert (found["email"], found["ip"]) == ("a@example.com", None)
+
+
+@pytest.mark.parametrize("style", [logs.Json, logs.Pretty])
+@pytest.mark.parametrize("character", ["\x7f", "\x85", "\x9b", "\u2028", "\u202e"])
+def test_no_line_has_a_character_that_viewers_obey(
+    style: type[logging.Formatter], character: str
+) -> None:
+    said = record(f"a{character}b", email=f"a{character}b")
+    try:
+        raise ValueError(f"a{character}b")
+    except ValueError:
+        said.exc_info = sys.exc_info()
+    assert not set(written(said, style())) & {character}
 
 
 def test_pretty_lines_cannot_be_forged() -> None:

@@ -18,6 +18,7 @@ from password_reset.outbox import LEASE
 from tests.tools.factories import UserFactory
 from tests.tools.outbox import let_leases_end, mails
 from tests.tools.servers import wait_until
+from tests.tools.staff import REQUESTS, act, superuser
 from tests.tools.threads import at_once
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -157,6 +158,18 @@ class TestClaimId:
         assert services.process_due() == 1
         assert mails(smtp) == {row.email: 1}
 
+    def test_try_again_now_beside_a_stale_worker_mails_once(self, smtp):
+        [row] = queue(1)
+        kind, rows = worker._claim(1)
+        jobs = list(kind.jobs(rows))
+        let_leases_end()
+        act(superuser(), REQUESTS, "retry", row)
+        services.process_due()
+        rows[0].next_attempt_at -= LEASE
+        with worker._connections(1) as channels:
+            worker._send_all(jobs, channels, lambda: False)
+        assert mails(smtp) == {row.email: 1}
+
     def test_nor_give_back_or_settle_in_a_batch_what_another_has(self):
         strangers(3)
         mark = PasswordResetRequest.objects.claim(3)[0].claim_id
@@ -228,6 +241,17 @@ class TestInHand:
             worker._deliver(kind, rows, channels)
         assert sum(mails(smtp).values()) == 2
         assert not PasswordResetRequest.objects.pending().exists()
+
+    @pytest.mark.sqlite
+    def test_a_finder_that_yields_a_user_twice_mails_them_once(self, smtp, settings):
+        settings.PASSWORD_RESET_USER_FINDER = lambda email: [
+            *users.find_users(email),
+            *users.find_users(email),
+        ]
+        [row] = queue(1)
+        services.process_due()
+        assert mails(smtp) == {row.email: 1}
+        assert values()["mails_sent"] == 1
 
     @pytest.mark.sqlite
     def test_who_was_mailed_is_not_mailed_again_after_a_crash_and_a_requeue(self, smtp):
