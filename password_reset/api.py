@@ -9,7 +9,7 @@ import logging
 from collections.abc import Callable
 from datetime import datetime
 from http import HTTPStatus
-from typing import Any
+from typing import Any, TypeVar
 
 from django.contrib.auth.decorators import login_not_required
 from django.core.exceptions import ValidationError
@@ -23,6 +23,7 @@ from django.views.decorators.debug import sensitive_variables
 from django.views.generic import View
 
 from . import flows, metrics, ratelimit, services
+from .bodies import BadBody, BodyLimit, check_request
 from .conf import conf
 from .durations import in_words, rounded_up
 from .forms import MailboxField
@@ -31,9 +32,16 @@ from .visitors import visitor_of
 
 logger = logging.getLogger("password_reset")
 
-#: The largest body in bytes: three short texts, each character escaped, fit many times
-#: over.
-BODY_LIMIT = 64 * 1024
+Response = TypeVar("Response", bound=HttpResponseBase)
+
+#: What every answer carries.
+HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "strict-origin",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
 #: Codes of requests that no rule of the flow has seen; in the metric they are one
 #: status.
 MALFORMED = {"invalid_request", "unsupported_media_type"}
@@ -76,12 +84,21 @@ class Problem(Exception):
         return response
 
 
+def secured(response: Response) -> Response:
+    """Add the headers that every answer of an endpoint carries."""
+    for name, value in HEADERS.items():
+        response[name] = value
+    return response
+
+
 class Endpoint(View):
     """What the endpoints share: one method, one media type, and problems for everything
     else.
     """
 
     http_method_names = ["post"]
+    #: What a body may hold; anything else is refused before it is parsed.
+    body_limit = BodyLimit()
 
     @classmethod
     def as_view(cls, **initkwargs: Any) -> Callable[..., HttpResponseBase]:
@@ -93,12 +110,21 @@ class Endpoint(View):
     ) -> HttpResponseBase:
         request.exception_reporter_class = RedactingReporter
         try:
+            check_request(request, self.body_limit)
             response = self.answer(request)
+        except BadBody as error:
+            self.count("invalid_request")
+            response = self.refused(error)
         except Problem as problem:
             self.count(problem.code)
             response = problem.response()
-        response["Cache-Control"] = "no-store"
-        return response
+        return secured(response)
+
+    @classmethod
+    def refused(cls, error: BadBody) -> JsonResponse:
+        """Say what is wrong with a body that is not parsed."""
+        problem = Problem("invalid_request", error.status, _of_body(error))
+        return secured(problem.response())
 
     def answer(self, request: HttpRequest) -> HttpResponseBase:
         """Return the answer, or raise ``Problem`` for whatever stands in its way."""
@@ -194,11 +220,10 @@ def body_of(request: HttpRequest) -> dict[str, Any]:
     if request.content_type != "application/json":
         raise Problem("unsupported_media_type", 415, _("Send application/json."))
     try:
-        raw = request.read(BODY_LIMIT + 1)
-        if len(raw) > BODY_LIMIT:
-            raise invalid(_("The body is too large."))
         body = json.loads(
-            raw.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_refuse
+            request.body.decode("utf-8"),
+            object_pairs_hook=_unique,
+            parse_constant=_refuse,
         )
     except (ValueError, RecursionError, UnreadablePostError) as error:
         raise invalid(_("The body is not valid JSON.")) from error
@@ -250,6 +275,14 @@ def _token_detail(reason: str) -> str:
         "expired": _("This link has expired."),
         "used": _("This link no longer works."),
     }[reason]
+
+
+def _of_body(error: BadBody) -> str:
+    return {
+        "charset": _("Send the body in UTF-8."),
+        "size": _("The body is too large."),
+        "malformed": _("The body cannot be read."),
+    }[error.reason]
 
 
 def _with_offset(moment: datetime) -> datetime:

@@ -93,10 +93,17 @@ def _without_secrets(request: Any) -> Any:
         for key, value in request.META.items()
     }
     clone.path, clone.path_info = redact(request.path), redact(request.path_info)
-    clone.GET = _redacted_values(request.GET)
+    clone.GET = _redacted_values(_query_of(request))
     clone._post = _redacted_values(getattr(request, "_post", {}))
     clone.__dict__.pop("_body", None)
     return clone
+
+
+def _query_of(request: Any) -> Any:
+    try:
+        return request.GET
+    except Exception:  # it may be what the record is about: too many fields, a charset
+        return {}
 
 
 def _redacted_values(values: Any) -> Any:

@@ -28,6 +28,7 @@ from django.views.decorators.debug import sensitive_post_parameters, sensitive_v
 from django.views.generic import View
 
 from . import flows, metrics, ratelimit, services
+from .bodies import BadBody, BodyLimit, check_request
 from .conf import conf
 from .forms import PasswordResetForm, SetPasswordForm, password_rules
 from .models import PasswordResetToken
@@ -82,6 +83,7 @@ def secured(response: Response, view: type[FlowView]) -> Response:
     response["Referrer-Policy"] = "strict-origin"
     response["Content-Security-Policy"] = view.content_security_policy
     response["X-Frame-Options"] = "DENY"
+    response["X-Content-Type-Options"] = "nosniff"
     return response
 
 
@@ -92,6 +94,8 @@ class FlowView(View):
     #: Which page this is, for those that lead to it; a subclass stays it.
     flow_page: Page | None = None
     http_method_names = ["get", "head", "options"]
+    #: What a form of this page may hold; anything else is refused before it is parsed.
+    body_limit = BodyLimit()
     #: Style sheets and scripts from this site's own static files; nothing inline,
     #: nothing foreign.
     content_security_policy = (
@@ -115,10 +119,23 @@ class FlowView(View):
         if not conf.enabled:
             return secured(self.unavailable(), type(self))
         try:
+            # Before CSRF protection, which is the first to read the form.
+            check_request(request, self.body_limit)
             return secured(_csrf_protected(request, self, *args, **kwargs), type(self))
+        except BadBody as error:
+            self.count("invalid")
+            return self.refused(error)
         except Exception:
             scrub(request)  # an error email shows the query and the Referer
             raise
+
+    @classmethod
+    def refused(cls, error: BadBody) -> HttpResponse:
+        """Say that a form could not be read. Without the request, which is not to be
+        read either.
+        """
+        html = render_to_string("password_reset/bad_request.html")
+        return secured(HttpResponse(html, status=error.status), cls)
 
     def protected_dispatch(
         self, request: HttpRequest, *args: Any, **kwargs: Any

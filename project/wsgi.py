@@ -4,5 +4,9 @@ import os
 
 from django.core.wsgi import get_wsgi_application
 
+from password_reset.guard import BodyGuard
+
+from .limits import LIMITS
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
-application = get_wsgi_application()
+application = BodyGuard(get_wsgi_application(), LIMITS)

@@ -199,7 +199,7 @@ NOT_A_TEXT = [
     [["ada@example.com"]],
     {"0": "a"},
 ]
-BAD_TEXTS = ["", "\x00", "0" * 64 + "\x00", "\ud800", "0" * 1_000_000]
+BAD_TEXTS = ["", "\x00", "0" * 64 + "\x00", "\ud800"]
 
 
 @each_field
@@ -242,11 +242,9 @@ BAD_BODIES = {
     "a raw surrogate": b'{"email": "\xed\xa0\x80@example.com"}',
     "a raw newline": b'{"email": "ada\n@example.com"}',
     "a form": b"email=ada%40example.com",
-    "deeply nested": b'{"email":' * 7000 + b"1" + b"}" * 7000,
-    "deep lists": b"[" * 65_000,
-    "a long number": b'{"email": ' + b"9" * 60_000 + b"}",
-    "a megabyte": b'{"email": "' + b"a" * 1_000_000 + b'@example.com"}',
-    "a megabyte of space": b" " * 1_000_000 + b'{"email": "ada@example.com"}',
+    "deeply nested": b'{"email":' * 1500 + b"1" + b"}" * 1500,
+    "deep lists": b"[" * 15_000,
+    "a long number": b'{"email": ' + b"9" * 15_000 + b"}",
     "zeros": bytes(100),
 }
 
@@ -255,6 +253,12 @@ BAD_BODIES = {
 @pytest.mark.parametrize("body", BAD_BODIES.values(), ids=BAD_BODIES)
 def test_a_body_that_is_no_json_object_is_refused(client, endpoint, body):
     assert problem(call(client, endpoint, body)) == (400, "invalid_request")
+
+
+@each_endpoint
+@pytest.mark.parametrize("body", [b" " * 16_385, b'{"email": "' + b"a" * 1_000_000])
+def test_a_body_over_16_kib_is_refused(client, endpoint, body):
+    assert problem(call(client, endpoint, body)) == (413, "invalid_request")
 
 
 def test_a_sound_password_may_hold_anything_else(client, user, token):

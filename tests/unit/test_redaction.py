@@ -155,3 +155,9 @@ def test_an_error_mail_to_the_admins_has_no_token(settings, mailoutbox):
     message = mailoutbox[0]
     assert RAW not in message.subject + message.body + str(message.alternatives)
     assert request.POST["token"] == request.GET["token"] == RAW
+
+
+def test_a_query_that_cannot_be_read_is_no_error_of_the_log():
+    request = RequestFactory().get("/reset-password?" + "a&" * 1100)
+    record = logging.makeLogRecord({"msg": "Bad Request", "request": request})
+    assert RedactResetTokens().filter(record)
