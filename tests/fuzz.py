@@ -7,6 +7,7 @@ be a documented one, with our headers; none is a server error. `make test` runs 
 
 import json
 import os
+import subprocess
 import sys
 from collections import Counter
 from io import BytesIO
@@ -17,6 +18,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 
 CASES = int(os.environ.get("FUZZ_CASES", "1000"))
 API = "/api/auth/"
+TEST = "tests/flow/test_fuzz.py"
 ENDPOINTS = ("request-password-reset", "verify-reset-token", "reset-password")
 #: What each path may answer, whatever comes.
 DOCUMENTED = {
@@ -310,7 +312,7 @@ def run(application, new_token, cases=CASES):
 
 
 if __name__ == "__main__":
-    os.environ["FUZZ_CASES"] = "5000"
-    import pytest
-
-    sys.exit(pytest.main(["-q", "tests/flow/test_fuzz.py", "-p", "no:randomly"]))
+    # A process of its own: pytest wants to be there before hypothesis is.
+    test = ["-m", "pytest", "-q", "-s", "-o", "faulthandler_timeout=0", TEST]
+    cases = {"FUZZ_CASES": "5000"} | os.environ
+    sys.exit(subprocess.run([sys.executable, *test], env=cases).returncode)
