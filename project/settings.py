@@ -66,6 +66,7 @@ MIDDLEWARE = [
     "project.middleware.ContentSecurityPolicyMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
+    "project.sign_in.SignInLimitMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -108,6 +109,8 @@ LOGGING = logs.config(values["LOG_FORMAT"], values["LOG_LEVEL"])
 DEFAULT_EXCEPTION_REPORTER = "password_reset.reporting.RedactingReporter"
 
 # Authentication.
+# Log-ins that one network may try, at the site's form and the admin's.
+SIGN_IN_RATE = "20/m"
 LOGIN_URL, LOGIN_REDIRECT_URL, LOGOUT_REDIRECT_URL = "login", "account", "home"
 # NIST SP 800-63B-4, 3.1.1.2: 15 characters where the password is all that guards an
 # account, as it is here. In development Django's 8 are enough, for passwords that
