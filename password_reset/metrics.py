@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from time import perf_counter
@@ -36,6 +36,10 @@ def _metric(kind: str, name: str, text: str, **options: Any) -> Any:
 #: A gauge is a reading of the one database: of several processes' readings the newest
 #: counts.
 NEWEST = {"multiprocess_mode": "mostrecent"}
+#: The values of labels. A series begins with 0 at the start of a process, not with 1 at
+#: the first event: Prometheus sees no increase in a series that is born with 1.
+STATUSES = ("accepted", "rate_limited", "invalid", "unavailable", "failed")
+STEPS = ("request", "mail", "reset")
 #: From half a minute to the hour that a link lives.
 WAITS = (30, 60, 120, 300, 600, 1200, 1800, 2700, 3600)
 
@@ -83,6 +87,16 @@ last_purge_timestamp_seconds = _metric(
     "Unix time at which the last purge ended",
     **NEWEST,
 )
+
+
+def begin_with_zero(metric: Any, label: str, values: Iterable[str]) -> None:
+    """Show a series for each value of a label before anything happens."""
+    for value in values:
+        metric.labels(**{label: value})
+
+
+begin_with_zero(requests_total, "status", STATUSES)
+begin_with_zero(duration_seconds, "step", STEPS)
 
 
 @contextmanager

@@ -29,6 +29,9 @@ class Scope(StrEnum):
     CONFIRM_IP = "confirm_ip"
 
 
+metrics.begin_with_zero(metrics.rate_limit_total, "scope", Scope)
+
+
 class RateLimited(Exception):
     """A limit is reached; ``retry_after`` is in seconds, at least 1."""
 
