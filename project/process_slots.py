@@ -69,11 +69,23 @@ def share_between_processes(values: Values) -> None:
     if path is None:
         return
     directory = Path(path)
+    if is_root_in_somebody_elses(directory):
+        os.environ.pop(DIRECTORY, None)
+        prometheus_values.ValueClass = prometheus_values.MutexValue
+        return
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     os.environ[DIRECTORY] = str(directory)
     prometheus_values.ValueClass = prometheus_values.MultiProcessValue(
         ProcessSlot(directory)
     )  # type: ignore[no-untyped-call]
+
+
+def is_root_in_somebody_elses(directory: Path) -> bool:
+    """Return whether this is root and the directory is, or will be, in a place of the
+    site's user: what root leaves there the site could not open.
+    """
+    place = next(path for path in (directory, *directory.parents) if path.exists())
+    return os.geteuid() == 0 and place.stat().st_uid != 0
 
 
 def _shared_directory(values: Values) -> Path | None:

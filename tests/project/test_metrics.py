@@ -1,5 +1,6 @@
 """What Prometheus sees: right across processes, and closed to strangers."""
 
+import os
 import re
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.test import Client
 
+from password_reset.ratelimit import Scope
 from tests import ROOT
 from tests.tools.processes import Processes
 from tests.tools.servers import wait_until
@@ -201,6 +203,28 @@ def test_the_default_directory_is_ours_alone_and_tells_no_secret(
     assert found.parent == tmp_path
     assert found.stat().st_mode & 0o777 == 0o700
     assert re.fullmatch(r"password-reset-metrics-[0-9]+-[0-9a-f]{16}", found.name)
+
+
+def test_root_leaves_nothing_where_the_site_counts(tmp_path: Path) -> None:
+    """`collectstatic` as root, as in a first installation, then the site as its user."""
+    site, alone = 1234, ("unshare", "--map-root-user", "--map-users=auto", "--")
+    if os.geteuid() == 0:
+        os.chown(tmp_path, site, site)
+        alone = ()
+    root = Counting(tmp_path / "metrics", 3, *alone)
+    root.end()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_every_series_begins_with_zero(processes: Processes, tmp_path: Path) -> None:
+    """Prometheus sees no increase in a series that is born with 1."""
+    site = processes.gunicorn(workers=1, PROMETHEUS_MULTIPROC_DIR=str(tmp_path))
+    shown = scrape(site.url)
+    for status in ("accepted", "rate_limited", "invalid", "unavailable", "failed"):
+        assert shown[f'password_reset_requests_total{{status="{status}"}}'] == 0
+    for scope in Scope:
+        assert shown[f'password_reset_rate_limit_total{{scope="{scope}"}}'] == 0
+    assert shown['password_reset_duration_seconds_count{step="mail"}'] == 0
 
 
 def test_a_directory_that_others_can_write_is_not_used(tmp_path: Path) -> None:
