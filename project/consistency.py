@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from .parsers import Values, one_of
 
@@ -13,6 +14,16 @@ DEVELOPMENT_SECRET = "development only: anybody can read this in the public sour
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 #: What examples have in place of a secret.
 PLACEHOLDERS = ("change-me", "changeme", "your-", "secret-here", "development only")
+SECRETS = (
+    "SESSION_SECRET",
+    "METRICS_TOKEN",
+    "REDIS_PASSWORD",
+    "SMTP_USER",
+    "SMTP_PASSWORD",
+    "SENDGRID_API_KEY",
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+)
 
 type_fault = tuple[str, str]
 
@@ -81,17 +92,21 @@ def _in_the_open(values: Values) -> Iterator[type_fault]:
 
 
 def _placeholders(values: Values) -> Iterator[type_fault]:
-    if one_of(values["DATABASE_URL"].get("PASSWORD", ""), PLACEHOLDERS):
-        yield "DATABASE_URL", "has a placeholder for a password"
-    for name in (
-        "SESSION_SECRET",
-        "METRICS_TOKEN",
-        "REDIS_PASSWORD",
-        "SMTP_PASSWORD",
-        "SENDGRID_API_KEY",
-    ):
-        if one_of(values[name], PLACEHOLDERS):
+    secrets = {name: values[name] for name in SECRETS}
+    secrets["SESSION_SECRET_FALLBACKS"] = ",".join(values["SESSION_SECRET_FALLBACKS"])
+    for name, value in secrets.items():
+        if one_of(value, PLACEHOLDERS):
             yield name, "is a placeholder, not a secret"
+    in_urls = {
+        "DATABASE_URL": values["DATABASE_URL"].get("PASSWORD", ""),
+        "REDIS_URL": unquote(urlsplit(values["REDIS_URL"]).password or ""),
+    }
+    for name, value in in_urls.items():
+        if one_of(value, PLACEHOLDERS) or value == "password":
+            yield name, "has a placeholder for a password"
+    for name in ("API_URL", "WEB_URL", "SMTP_FROM"):
+        if re.search(r"\b(yourapp|example)\.(com|org|net)$", values[name]):
+            yield name, "is the example's, not your own"
 
 
 def remarks(values: Values) -> Iterator[str]:

@@ -13,14 +13,14 @@ from tests import ROOT
 SECRET = "9f0c6b1d52e84a7795d3bb0f41c2ae68" * 2
 COMPLETE = {
     "ENVIRONMENT": "production",
-    "API_URL": "https://api.yourapp.com",
-    "WEB_URL": "https://yourapp.com",
+    "API_URL": "https://api.acme.dev",
+    "WEB_URL": "https://acme.dev",
     "DATABASE_URL": "postgresql://yourapp_user:p%40ss@db.internal:5432/yourapp",
     "DATABASE_SSL": "true",
     "SMTP_HOST": "smtp.gmail.com",
-    "SMTP_USER": "someone@yourapp.com",
+    "SMTP_USER": "someone@acme.dev",
     "SMTP_PASSWORD": "abcd efgh ijkl mnop",
-    "SMTP_FROM": "noreply@yourapp.com",
+    "SMTP_FROM": "noreply@acme.dev",
     "REDIS_URL": "redis://redis.internal:6379",
     "SESSION_SECRET": SECRET,
     "METRICS_TOKEN": SECRET[::-1],
@@ -74,6 +74,23 @@ def test_each_problem_comes_with_an_example() -> None:
     )
 
 
+def test_the_example_is_refused_for_each_value_that_must_be_replaced() -> None:
+    result = check({}, "deploy/env.production.example")
+    named = {line.split(":")[0].strip() for line in result.stderr.splitlines()[1:]}
+    assert result.returncode == 1
+    assert named >= {
+        "API_URL",
+        "WEB_URL",
+        "DATABASE_URL",
+        "SMTP_USER",
+        "SMTP_PASSWORD",
+        "SMTP_FROM",
+        "REDIS_PASSWORD",
+        "SESSION_SECRET",
+        "METRICS_TOKEN",
+    }
+
+
 def test_a_complete_production_environment_passes_without_a_remark() -> None:
     result = check(COMPLETE)
     assert (result.returncode, result.stderr) == (0, "")
@@ -123,6 +140,14 @@ def test_the_check_needs_no_settings() -> None:
         ),
         ("DATABASE_URL", "postgresql://user:change-me@host/name", "has a placeholder"),
         ("SMTP_PASSWORD", "your-app-password", "is a placeholder"),
+        ("SMTP_USER", "your-email@example.com", "is a placeholder"),
+        ("REDIS_URL", "redis://:change-me@redis:6379", "has a placeholder"),
+        ("REDIS_URL", "redis://:change%2Dme@redis:6379", "has a placeholder"),
+        ("DATABASE_URL", "postgresql://user:password@host/name", "has a placeholder"),
+        ("SESSION_SECRET_FALLBACKS", f"change-me,{SECRET}", "is a placeholder"),
+        ("WEB_URL", "https://yourapp.com", "is the example's"),
+        ("API_URL", "https://api.example.com", "is the example's"),
+        ("SMTP_FROM", "noreply@yourapp.com", "is the example's"),
         ("METRICS_TOKEN", "token", "at least 16 random characters"),
         ("TRUSTED_PROXIES", "10.0.0.0/8,everybody", "must be networks"),
         ("LOG_LEVEL", "loud", "one of error, warn"),

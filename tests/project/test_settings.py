@@ -302,10 +302,8 @@ def test_production_is_https_only_and_knows_its_hosts() -> None:
     script = "from project import settings as s; print([s.DEBUG, s.SECURE_SSL_REDIRECT, s.SESSION_COOKIE_SECURE, \
         s.CSRF_COOKIE_SECURE, s.SECURE_HSTS_SECONDS, s.ALLOWED_HOSTS, s.PASSWORD_RESET_BASE_URL])"
     found = in_production("-c", script).stdout.strip()
-    hosts = ["api.yourapp.com", "yourapp.com"]
-    assert found == str(
-        [False, True, True, True, 31536000, hosts, "https://yourapp.com"]
-    )
+    hosts = ["acme.dev", "api.acme.dev"]
+    assert found == str([False, True, True, True, 31536000, hosts, "https://acme.dev"])
 
 
 @pytest.mark.parametrize(
