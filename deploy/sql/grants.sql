@@ -1,7 +1,7 @@
 -- The least-privilege role that the site runs as. Run by the owner of the tables, after every migration:
---   APP_DATABASE_USER=yourapp_user APP_DATABASE_PASSWORD=… psql "$OWNER_DATABASE_URL" --file deploy/sql/grants.sql
--- Running it again changes nothing. The password comes from the environment, so `ps` and the history of the shell do
--- not see it; without one the role keeps what it has.
+--   APP_DATABASE_USER=yourapp_user psql "$OWNER_DATABASE_URL" --file deploy/sql/grants.sql
+-- Running it again changes nothing. Where roles.sql has not made the role, as in a managed database, run it as somebody
+-- who may create roles, with APP_DATABASE_PASSWORD in the environment: `ps` and the history of the shell do not see it.
 \set ON_ERROR_STOP on
 \getenv app_user APP_DATABASE_USER
 \getenv app_password APP_DATABASE_PASSWORD
@@ -21,6 +21,8 @@ WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = :'app_user') \gexec
 REVOKE ALL ON ALL TABLES IN SCHEMA public FROM :"app_user";
 REVOKE ALL ON ALL SEQUENCES IN SCHEMA public FROM :"app_user";
 REVOKE CREATE ON SCHEMA public FROM PUBLIC, :"app_user";
+-- Temporary tables fill the disk as well as others do.
+SELECT format('REVOKE CREATE, TEMPORARY ON DATABASE %I FROM PUBLIC, %I', current_database(), :'app_user') \gexec
 GRANT USAGE ON SCHEMA public TO :"app_user";
 
 -- Grant permissions: the flow …
@@ -55,5 +57,8 @@ GRANT SELECT, INSERT, UPDATE, DELETE
 ON TABLE django_tasks_database_dbtaskresult
 TO :"app_user";
 
--- Grant sequence permissions
-GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA public TO :"app_user";
+-- Grant sequence permissions: where the role may insert rows, and nowhere else.
+SELECT format('GRANT USAGE, SELECT ON SEQUENCE %s TO %I', sequence.oid::regclass, :'app_user')
+FROM pg_class sequence JOIN pg_depend ON pg_depend.objid = sequence.oid AND pg_depend.deptype IN ('a', 'i')
+WHERE sequence.relkind = 'S' AND pg_depend.refclassid = 'pg_class'::regclass
+  AND has_table_privilege(:'app_user', pg_depend.refobjid, 'INSERT') \gexec

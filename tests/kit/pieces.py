@@ -14,7 +14,6 @@ from email.message import Message
 from pathlib import Path
 from typing import Any
 
-import psycopg
 from aiosmtpd.smtp import AuthResult
 
 from tests import ROOT
@@ -27,6 +26,7 @@ from tests.tools.servers import (
     debian_postgres_binaries,
     dies_with_us,
     free_port,
+    in_namespace_as,
 )
 from tests.tools.smtp import SmtpServer
 
@@ -47,7 +47,13 @@ class TlsPostgres(Postgres):
 
     def __init__(self) -> None:
         binaries = next(iter(debian_postgres_binaries()), None)
-        super().__init__(binaries or Path(str(missing("postgresql"))))
+        # The server takes this process for the system's user postgres: `peer` in
+        # pg_hba.conf lets it in and, of all users of this machine, nobody else.
+        super().__init__(
+            binaries or Path(str(missing("postgresql"))),
+            in_namespace_as(pwd.getpwnam("postgres").pw_uid),
+        )
+        self.folder.chmod(0o755)
         make_certificates(self.folder, "database", "localhost", "127.0.0.1")
         self.url = (
             f"postgresql://postgres@/postgres?host={self.folder}&port={self.port}"
@@ -70,12 +76,16 @@ class TlsPostgres(Postgres):
 
     def create(self) -> None:
         """Create the owner and the empty database, as step 1 of DEPLOYMENT.md does."""
-        with psycopg.connect(self.url, autocommit=True) as session:
-            session.execute(
-                "CREATE ROLE yourapp_owner LOGIN CREATEROLE PASSWORD "
-                f"'{OWNER_PASSWORD}'"
-            )
-            session.execute("CREATE DATABASE yourapp_db OWNER yourapp_owner")
+        passwords = {
+            "OWNER_DATABASE_PASSWORD": OWNER_PASSWORD,
+            "APP_DATABASE_PASSWORD": APP_PASSWORD,
+        }
+        psql = [self.binaries / "psql", "--no-psqlrc", "--quiet", self.url, "--file"]
+        subprocess.run(
+            [*psql, DEPLOY / "sql" / "roles.sql"],
+            env=os.environ | passwords,
+            check=True,
+        )
 
 
 class PasswordRedis(Redis):

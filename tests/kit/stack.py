@@ -96,6 +96,7 @@ class Stack:
             "SMTP_PORT": str(self.mail.port),
             "SMTP_USER": pieces.SMTP_USER,
             "SMTP_PASSWORD": pieces.SMTP_PASSWORD,
+            "SMTP_FROM": "noreply@localhost.localdomain",
             "REDIS_URL": f"redis://127.0.0.1:{self.redis.port}",
             "REDIS_PASSWORD": pieces.REDIS_PASSWORD,
             "SESSION_SECRET": secrets.token_hex(32),
@@ -156,11 +157,7 @@ class Stack:
 
     def grant(self) -> None:
         command = ["psql", "--no-psqlrc", "--quiet", self.owner_url(), "--file"]
-        secret = {
-            "APP_DATABASE_USER": "yourapp_user",
-            "APP_DATABASE_PASSWORD": pieces.APP_PASSWORD,
-        }
-        environment = self.shell_environment() | secret
+        environment = self.shell_environment() | {"APP_DATABASE_USER": "yourapp_user"}
         subprocess.run(
             [*command, ROOT / "deploy/sql/grants.sql"], env=environment, check=True
         )
@@ -193,7 +190,6 @@ class Stack:
         return {
             "OWNER_DATABASE_URL": self.owner_url(),
             "DATABASE_BACKUP_URL": self.owner_url(),
-            "APP_DATABASE_PASSWORD": pieces.APP_PASSWORD,
             "BACKUP_FOLDER": str(self.folder / "backups"),
             "SMOKE_OPTIONS": f"--http-port {self.nginx.http_port} --ca {self.nginx.ca}",
             "CURL_CA_BUNDLE": str(trusted),

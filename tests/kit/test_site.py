@@ -2,7 +2,9 @@
 Redis, SMTP with TLS.
 """
 
+import re
 import signal
+import subprocess
 import time
 
 import psycopg
@@ -277,6 +279,15 @@ def test_nginx_brakes_a_flood_of_posts_before_it_reaches_the_site(stack: Stack) 
     assert visitor.get("/reset-password").status_code == 200
 
 
+@pytest.mark.parametrize("path", ["/login", "/admin/login/", "/admin/project/user/"])
+def test_nginx_brakes_who_guesses_passwords(stack: Stack, path: str) -> None:
+    visitor = stack.visitor()
+    last = [visitor.post_json(path, {}) for _ in range(30)][-1]
+    assert (last.status_code, last.headers["Retry-After"]) == (429, "60")
+    assert "X-Request-ID" not in last.headers
+    assert visitor.get(path).status_code in {200, 302}
+
+
 def test_a_program_is_braked_in_its_own_words(stack: Stack) -> None:
     visitor = stack.visitor()
     answers = [
@@ -310,15 +321,80 @@ def test_while_the_site_is_down_people_read_a_calm_page(
         "UPDATE users SET email = 'attacker@example.org'",
         "DELETE FROM django_admin_log",
         "TRUNCATE password_reset_tokens",
+        "CREATE TEMPORARY TABLE mine (id int)",
+        "SELECT lo_create(0)",
+        "SELECT lo_creat(-1)",
+        "SELECT lo_from_bytea(0, 'mine')",
+        "SELECT nextval('users_id_seq')",
+        "SELECT setval('password_reset_tokens_id_seq', 1)",
+        "CREATE SCHEMA mine",
+        "CREATE ROLE mine",
+        "CREATE DATABASE mine",
+        "SET ROLE yourapp_owner",
+        "COPY password_reset_tokens TO PROGRAM 'cat'",
+        "COPY password_reset_tokens TO '/tmp/mine'",
+        "SELECT pg_read_file('/etc/passwd')",
+        "SELECT rolpassword FROM pg_authid",
     ],
 )
 def test_the_sites_role_may_not(stack: Stack, forbidden: str) -> None:
     address = stack.database.address("yourapp_user", APP_PASSWORD)
     with (
-        psycopg.connect(address) as session,
+        psycopg.connect(address, autocommit=True) as session,
         pytest.raises(psycopg.errors.InsufficientPrivilege),
     ):
         session.execute(forbidden)
+
+
+@pytest.mark.parametrize(
+    "forbidden",
+    [
+        "CREATE ROLE mine",
+        "CREATE DATABASE mine",
+        "ALTER ROLE yourapp_owner SUPERUSER",
+        "GRANT pg_execute_server_program TO yourapp_owner",
+        "COPY users TO PROGRAM 'cat'",
+        "SELECT lo_create(0)",
+    ],
+)
+def test_the_owner_who_migrates_is_no_superuser(stack: Stack, forbidden: str) -> None:
+    with (
+        psycopg.connect(stack.owner_url(), autocommit=True) as session,
+        pytest.raises(psycopg.errors.InsufficientPrivilege),
+    ):
+        session.execute(forbidden)
+
+
+@pytest.mark.parametrize("role", ["postgres", "yourapp_owner", "yourapp_user"])
+def test_a_user_of_the_same_machine_gets_into_no_role_of_the_database(
+    stack: Stack, role: str
+) -> None:
+    database = stack.database
+    psql = [
+        database.binaries / "psql",
+        "--no-psqlrc",
+        "--no-password",
+        "-c",
+        "SELECT 1",
+    ]
+    where = (
+        f"postgresql://{role}@/yourapp_db?host={database.folder}&port={database.port}"
+    )
+    result = subprocess.run(
+        [*as_nobody(), *psql, where], capture_output=True, text=True
+    )
+    assert result.returncode == 2
+    assert re.search("Peer authentication failed|no password supplied", result.stderr)
+
+
+def as_nobody() -> list[str]:
+    """Return a command prefix for another user of this machine."""
+    return ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--"]
+
+
+def test_the_superuser_does_not_come_over_the_network(stack: Stack) -> None:
+    with pytest.raises(psycopg.OperationalError, match=r"pg_hba\.conf rejects"):
+        psycopg.connect(stack.database.address("postgres", "any"))
 
 
 def test_the_database_lets_nobody_in_without_tls(stack: Stack) -> None:

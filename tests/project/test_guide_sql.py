@@ -243,6 +243,10 @@ def test_the_purge_and_cron_need_no_more_than_the_granted_rights(demo, processes
         "UPDATE users SET is_superuser = true",
         "UPDATE users SET email = 'mine@example.com'",
         "INSERT INTO users_groups (user_id, group_id) VALUES (1, 1)",
+        "CREATE TEMPORARY TABLE loot ()",
+        "CREATE SCHEMA loot",
+        "SELECT nextval('users_id_seq')",
+        "SELECT setval('password_reset_tokens_id_seq', 1)",
     ],
 )
 def test_the_application_may_not(forbidden, application):

@@ -56,12 +56,16 @@ def dies_with_us(name: str) -> list[str]:
     return ["setpriv", "--pdeathsig", name, "--"] if shutil.which("setpriv") else []
 
 
-def unprivileged() -> list[str]:
-    """Return a command prefix for a server that refuses to run as root: in a user
-    namespace of its own it sees user 1000.
+def in_namespace_as(user: int) -> list[str]:
+    """Return a command prefix for a server in a user namespace of its own, in which
+    this process has the id `user`.
     """
-    ids = ["unshare", "-U", "--map-user=1000", "--map-group=1000", "--"]
-    return [] if os.geteuid() else ids
+    return ["unshare", "-U", f"--map-user={user}", f"--map-group={user}", "--"]
+
+
+def unprivileged() -> list[str]:
+    """Return a command prefix for a server that refuses to run as root."""
+    return [] if os.geteuid() else in_namespace_as(1000)
 
 
 def scratch() -> Path:
@@ -143,10 +147,12 @@ class Postgres(Server):
     the superuser.
     """
 
-    def __init__(self, binaries: Path | None = None) -> None:
+    def __init__(
+        self, binaries: Path | None = None, as_user: list[str] | None = None
+    ) -> None:
         super().__init__()
         self.binaries = binaries or postgres_binaries()
-        self.as_user = unprivileged()
+        self.as_user = unprivileged() if as_user is None else as_user
         options = [
             "-U",
             "postgres",
