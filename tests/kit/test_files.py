@@ -1,9 +1,12 @@
 """The shipped files, each judged by the program that reads it."""
 
 import json
+import os
 import re
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -212,6 +215,100 @@ def test_strangers_reach_nginx_alone() -> None:
     assert {name for name, ports in published.items() if ports} == {"nginx"}
 
 
+@pytest.mark.parametrize("name", COMPOSE["services"])
+def test_every_container_is_locked_in(name: str) -> None:
+    service = COMPOSE["services"][name]
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service["ulimits"] == {"core": 0}
+    assert service.get("cap_add", []) == (
+        ["CHOWN", "SETGID", "SETUID"] if name == "cron" else []
+    )
+
+
+def test_every_image_is_named_by_its_full_version() -> None:
+    dockerfile = (DEPLOY / "Dockerfile").read_text()
+    images = re.findall(r"^ARG \w+=(\S+)$", dockerfile, re.MULTILINE)
+    images += [service["image"] for service in COMPOSE["services"].values()]
+    others = [image for image in images if "${RELEASE" not in image]
+    assert len(others) == 8
+    full = r"[\w/-]+:(postgres:)?v?\d+\.\d+(\.\d+)?(-[\w-]+)?(@sha256:[0-9a-f]{64})?"
+    assert [image for image in others if not re.fullmatch(full, image)] == []
+    short = [image for image in others if not re.search(r":v?\d+\.\d+\.\d+", image)]
+    assert short == ["postgres:17.6-bookworm"]  # PostgreSQL's versions have two parts
+
+
+def test_no_service_leaves_its_memory_on_the_disk_and_visitors_come_first() -> None:
+    units = DEPLOY / "systemd"
+    common = (units / "password-reset-.service.d" / "common.conf").read_text()
+    assert re.search(r"^LimitCORE=0$", common, re.MULTILINE)
+    for name in ("worker", "requests"):
+        unit = (units / f"password-reset-{name}.service").read_text()
+        assert re.search(r"^Nice=10\nCPUWeight=20$", unit, re.MULTILINE)
+
+
+@pytest.mark.parametrize("name", ["prometheus", "prometheus-alertmanager"])
+def test_the_monitoring_listens_on_this_machine_only(
+    program: Program, tmp_path: Path, name: str
+) -> None:
+    port = free_port()
+    line = (DEPLOY / "prometheus" / "default" / name).read_text()
+    shipped = re.search(r'^ARGS="(.*)"$', line, re.MULTILINE)
+    assert shipped
+    options = re.sub(r":90\d\d\b", f":{port}", shipped[1]).split()
+    where = "--storage.tsdb.path" if name == "prometheus" else "--storage.path"
+    file = tmp_path / "configuration.yml"
+    file.write_text(
+        "" if name == "prometheus" else "route: {receiver: x}\nreceivers: [{name: x}]"
+    )
+    binary = Path(program(name, name))
+    process = subprocess.Popen(
+        [
+            *beside_its_files(binary),
+            *[binary, f"--config.file={file}", f"{where}={tmp_path}", *options],
+        ],
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        wait_until(
+            lambda: listening_at(process.pid) != [], lambda: "it does not listen"
+        )
+        time.sleep(0.5)
+        assert listening_at(process.pid) == [f"127.0.0.1:{port}"]
+    finally:
+        process.kill()
+        process.wait()
+
+
+def beside_its_files(binary: Path) -> list[str]:
+    """Return a command prefix that shows an unpacked package its templates where an
+    installed one has them.
+    """
+    share = binary.resolve().parent.parent / "share"
+    script = f'mount --bind {share} /usr/share && exec "$@"'
+    user = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
+    return ["unshare", *user, "--mount", "sh", "-ec", script, "sh"]
+
+
+def listening_at(pid: int) -> list[str]:
+    """Return the addresses at which a process accepts connections."""
+    links = [str(link.readlink()) for link in Path(f"/proc/{pid}/fd").iterdir()]
+    rows = [
+        row.split()
+        for name in ("tcp", "tcp6")
+        for row in Path(f"/proc/net/{name}").read_text().splitlines()[1:]
+    ]
+    found = [row[1] for row in rows if row[3] == "0A" and f"socket:[{row[9]}]" in links]
+    return [readable(address) for address in found]
+
+
+def readable(address: str) -> str:
+    host, port = address.split(":")
+    number = socket.inet_ntoa(bytes.fromhex(host)[::-1]) if len(host) == 8 else host
+    return f"{number}:{int(port, 16)}"
+
+
 def test_hadolint_finds_nothing_to_say() -> None:
     assert run(BIN / "hadolint", DEPLOY / "Dockerfile") == ""
 
@@ -229,7 +326,15 @@ def test_the_image_keeps_nothing_that_installs() -> None:
 
 
 @pytest.mark.parametrize(
-    "script", ["backup", "restore", "make_certificates", "cron/job", "cron/container"]
+    "script",
+    [
+        "backup",
+        "restore",
+        "make_certificates",
+        "cron/job",
+        "cron/container",
+        "postgresql/first_start",
+    ],
 )
 def test_the_shell_can_read(script: str) -> None:
     run("sh", "-n", DEPLOY / script)

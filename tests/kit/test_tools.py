@@ -3,6 +3,7 @@
 import os
 import re
 import shlex
+import signal
 import socket
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import psycopg
 import pytest
 
 from tests import ROOT
-from tests.kit.pieces import DEPLOY, Imap, Unit, exec_start
+from tests.kit.pieces import DEPLOY, Imap, TlsPostgres, Unit, exec_start
 from tests.kit.stack import PASSWORD, Stack
 from tests.tools.servers import free_port
 
@@ -183,6 +184,69 @@ def test_a_cron_job_ends_well_in_crons_empty_environment(
         command, env=environment, capture_output=True, text=True, cwd="/"
     )
     assert result.returncode == 0, result.stderr
+
+
+def test_cron_hears_nothing_of_a_job_that_ends_well_and_all_of_one_that_fails(
+    stack: Stack,
+) -> None:
+    """What a job prints cron mails, and this one runs each minute."""
+    job = ["env", "-i", "PATH=/usr/bin:/bin"]
+    job += [f"PASSWORD_RESET_ENV={stack.environment_file}"]
+    job += [str(stack.release / "deploy/cron/job")]
+    well = subprocess.run([*job, "process_reset_requests"], capture_output=True)
+    fails = subprocess.run([*job, "no_such_command"], capture_output=True)
+    assert (well.returncode, well.stdout, well.stderr) == (0, b"", b"")
+    assert fails.returncode == 1
+    assert b"Unknown command: 'no_such_command'" in fails.stdout
+
+
+def test_the_container_of_cron_survives_a_restart(tmp_path: Path) -> None:
+    """Its start, twice on one file system, with a stand-in for the daemon."""
+    script = (DEPLOY / "cron/container").read_text()
+    for path in ("/run/", "/etc/"):
+        (tmp_path / path.strip("/")).mkdir()
+        script = script.replace(path, f"{tmp_path}{path}")
+    script = script.replace("-R password-reset", f"-R {os.getgid()}")
+    (tmp_path / "cron").write_text('#!/bin/sh\necho "started $*"\n')
+    (tmp_path / "cron").chmod(0o755)
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+    for _twice in range(2):
+        with (tmp_path / "log").open("w+") as log:
+            process = subprocess.Popen(
+                ["sh", "-c", script],
+                env=environment,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+            status = process.wait(30)
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        assert (status, (tmp_path / "log").read_text()) == (0, "started -f\n")
+
+
+def test_the_first_start_of_the_database_container_makes_both_roles(
+    tmp_path: Path,
+) -> None:
+    for name in ("owner", "user"):
+        (tmp_path / f"database_{name}_password").write_text(f"the-{name}s-own")
+    database = TlsPostgres()
+    database.start()
+    try:
+        environment = {
+            "PATH": f"{database.binaries}:/usr/bin:/bin",
+            "PGHOST": str(database.folder),
+            "PGPORT": str(database.port),
+            "SECRETS": str(tmp_path),
+            "SQL": str(DEPLOY / "sql"),
+        }
+        for _twice in range(2):
+            start = [DEPLOY / "postgresql" / "first_start"]
+            subprocess.run(start, env=environment, check=True)
+        for role, name in (("yourapp_owner", "owner"), ("yourapp_user", "user")):
+            psycopg.connect(database.address(role, f"the-{name}s-own")).close()
+    finally:
+        database.close()
 
 
 def test_systemd_is_told_when_the_site_is_ready(stack: Stack, tmp_path: Path) -> None:
