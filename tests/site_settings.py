@@ -32,3 +32,7 @@ for name in ("REQUEST_RATE_PER_IP", "REQUEST_RATE_PER_EMAIL"):
 SENT_MAILS = (
     os.environ.get("SENT_MAILS") or Path(tempfile.gettempdir()) / "resetkit-mails"
 )
+
+# Sessions end in every engine.
+SESSION_ENGINE = os.environ.get("SESSION_ENGINE", "django.contrib.sessions.backends.db")
+SESSION_FILE_PATH = os.environ.get("SESSION_FILE_PATH")
