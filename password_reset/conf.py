@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
@@ -27,13 +28,27 @@ DEVELOPMENT_URL = "http://127.0.0.1:8000"
 #: A Unix-socket peer has no address: REMOTE_ADDR is empty.
 UNIX_SOCKET = "unix"
 COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
-RATE = re.compile(r"[1-9][0-9]{0,6}/(?:[1-9][0-9]{0,6})?[smhd]")
+RATE = re.compile(r"([1-9][0-9]{0,6})/([1-9][0-9]{0,6})?([smhd])")
+UNSET = object()
+SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 type_user_finder = Callable[[str], Iterable["AbstractBaseUser"]]
 Network = IPv4Network | IPv6Network
 
 
 _network = lru_cache(maxsize=64)(ip_network)
+
+
+def seconds_of(rate: str) -> int:
+    """Return the length of a rate's window."""
+    match = RATE.fullmatch(rate)
+    return int(match[2] or 1) * SECONDS[match[3]] if match else 0
+
+
+def _times(rate: str, factor: float) -> str:
+    """Return a rate of so many times the number, rounded up."""
+    number, _slash, period = rate.partition("/")
+    return f"{math.ceil(int(number) * factor)}/{period}"
 
 
 class Settings:
@@ -99,11 +114,72 @@ class Settings:
         return self._rates("REQUEST_RATE_PER_IP", "3/h")
 
     @property
+    def request_rate_per_ipv4_24(self) -> tuple[str, ...]:
+        """Requests accepted from one IPv4 /24; twenty times those of an address."""
+        return self._rates("REQUEST_RATE_PER_IPV4_24", self._times(20))
+
+    @property
+    def request_rate_per_ipv6_56(self) -> tuple[str, ...]:
+        """Requests accepted from one IPv6 /56; four times those of a /64."""
+        return self._rates("REQUEST_RATE_PER_IPV6_56", self._times(4))
+
+    @property
+    def request_rate_per_ipv6_48(self) -> tuple[str, ...]:
+        """Requests accepted from one IPv6 /48; twenty times those of a /64."""
+        return self._rates("REQUEST_RATE_PER_IPV6_48", self._times(20))
+
+    @property
     def request_rate_per_email(self) -> tuple[str, ...]:
-        """Requests accepted for one address; several windows, since 3 an hour alone is
-        72 emails a day.
+        """Emails that anybody may ask for to one address; several windows, since 3 an
+        hour alone is 72 a day.
         """
         return self._rates("REQUEST_RATE_PER_EMAIL", "3/h 10/d")
+
+    @property
+    def request_rate_per_ip_and_email(self) -> tuple[str, ...]:
+        """Requests of one network for one address: its share of the address' emails.
+
+        By default all of the shortest window and half of each longer one.
+        """
+        rates = sorted(self.request_rate_per_email, key=seconds_of)
+        shares = rates[:1] + [_times(rate, 0.5) for rate in rates[1:]]
+        return self._rates("REQUEST_RATE_PER_IP_AND_EMAIL", " ".join(shares) or None)
+
+    @property
+    def request_rate_reserved(self) -> tuple[str, ...]:
+        """Emails to one address beyond those of ``request_rate_per_email``, kept for
+        networks that have not asked for it today.
+        """
+        return self._rates("REQUEST_RATE_RESERVED", "2/h 5/d")
+
+    @property
+    def request_rate_per_device(self) -> tuple[str, ...]:
+        """Requests from the browsers that have logged in to one account before."""
+        return self._rates("REQUEST_RATE_PER_DEVICE", self._like_email())
+
+    @property
+    def staff_rate_per_email(self) -> tuple[str, ...]:
+        """Emails to one address that staff may send."""
+        return self._rates("STAFF_RATE_PER_EMAIL", self._like_email())
+
+    @property
+    def challenge_rate_per_ip(self) -> tuple[str, ...]:
+        """Soft limit: requests of one client network without a proof; none by
+        default.
+        """
+        return self._rates("CHALLENGE_RATE_PER_IP", None)
+
+    @property
+    def challenge_rate_per_site(self) -> tuple[str, ...]:
+        """Soft limit: requests of everybody without a proof; none by default."""
+        return self._rates("CHALLENGE_RATE_PER_SITE", None)
+
+    @property
+    def device_cookie_age(self) -> timedelta:
+        """How long after a log-in a browser is recognised."""
+        return self._duration(
+            "DEVICE_COOKIE_AGE", timedelta(days=90), minimum=timedelta(seconds=1)
+        )
 
     @property
     def confirm_rate_per_ip(self) -> tuple[str, ...]:
@@ -172,6 +248,13 @@ class Settings:
         return self._duration("REQUEST_RETENTION", timedelta(days=30))
 
     @property
+    def unmailed_retention(self) -> timedelta:
+        """How long a settled request that mailed nobody is kept: anybody can make
+        those.
+        """
+        return self._duration("UNMAILED_RETENTION", timedelta(days=3))
+
+    @property
     def task_backend(self) -> str | None:
         """Alias in ``TASKS`` that wakes a worker; ``None`` where none is woken by it:
         cron, a loop or the embedded worker does the work.
@@ -233,8 +316,20 @@ class Settings:
             )
         return value
 
-    def _rates(self, name: str, default: str) -> tuple[str, ...]:
-        value = self._get(name, default)
+    def _times(self, factor: int) -> str | None:
+        """Return so many times ``request_rate_per_ip``, as a default for wider
+        networks: who raises the one means the others too.
+        """
+        rates = [_times(rate, factor) for rate in self.request_rate_per_ip]
+        return " ".join(rates) or None
+
+    def _like_email(self) -> str | None:
+        return " ".join(self.request_rate_per_email) or None
+
+    def _rates(self, name: str, default: str | None) -> tuple[str, ...]:
+        value = self._get(name, UNSET)
+        if value is UNSET:
+            return tuple((default or "").split())
         if value is None:
             return ()
         rates = tuple(value.split()) if isinstance(value, str) else ()

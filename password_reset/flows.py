@@ -7,8 +7,6 @@ own answer to those.
 
 from __future__ import annotations
 
-from dataclasses import asdict
-
 from django.views.decorators.debug import sensitive_variables
 
 from . import metrics, ratelimit, services
@@ -24,23 +22,30 @@ __all__ = [
     "send_link",
 ]
 
+#: Why a link opens nothing.
+DEAD = frozenset({"invalid", "expired", "used"})
 #: The email says where a request came from: where staff sits is not its reader's
 #: business.
 STAFF = Visitor(ip_address=None, user_agent="", language="")
 
 
 def request_link(email: str, visitor: Visitor, *, source: str) -> PasswordResetRequest:
-    """Accept a request for a link, within the limits of its network and address."""
+    """Accept a request for a link, within the limits of its visitor.
+
+    Where others have used up the limit of the address, the answer is no other one, or
+    it would tell that they did: the row is written all the same, and mails nobody.
+    """
     with metrics.timed("request"):
-        ratelimit.enforce_request_limits(visitor.ip_address, email)
-        return services.request_reset(email, source=source, **asdict(visitor))
+        admission = ratelimit.enforce_request_limits(
+            visitor.ip_address, email, visitor.device
+        )
+        return _request(email, visitor, source, is_held=admission.is_held)
 
 
 def send_link(email: str) -> PasswordResetRequest:
-    """Accept a request by staff, within the limit of the address alone."""
-    ratelimit.enforce_address_limit(email)
-    source = PasswordResetRequest.Source.ADMIN
-    return services.request_reset(email, source=source, **asdict(STAFF))
+    """Accept a request by staff, within a limit that they have for themselves."""
+    ratelimit.enforce_staff_limit(email)
+    return _request(email, STAFF, PasswordResetRequest.Source.ADMIN)
 
 
 @sensitive_variables("raw")
@@ -48,21 +53,20 @@ def look_at(raw: object, visitor: Visitor) -> PasswordResetToken:
     """Return the token of a link, which changes nothing. Raises ``TokenError``; only an
     unknown link counts as an attempt.
     """
-    try:
-        return _find(raw, visitor)
-    except services.TokenError as error:
-        if error.reason == "invalid":
-            ratelimit.enforce_attempt_limit(visitor.ip_address)
-        raise
+    return _find(raw, visitor, counted=frozenset({"invalid"}))
 
 
 @sensitive_variables("raw")
 def begin_reset(raw: object, visitor: Visitor) -> PasswordResetToken:
     """Count an attempt and return the link's token, for a form that has to know whose
     password it sets. Raises ``TokenError``.
+
+    The link comes first: whoever holds one that works is never refused for what others
+    did, nor for counters that are full or away.
     """
-    ratelimit.enforce_attempt_limit(visitor.ip_address)
-    return _find(raw, visitor)
+    token = _find(raw, visitor, counted=DEAD)
+    ratelimit.enforce_link_limit(token.pk, visitor.ip_address)
+    return token
 
 
 @sensitive_variables("raw", "new_password")
@@ -88,19 +92,34 @@ def reset_password(
     """Count an attempt and set the password, in one step. Raises what
     ``services.reset_password`` does.
     """
-    ratelimit.enforce_attempt_limit(visitor.ip_address)
-    return services.reset_password(
-        raw,
-        new_password,
-        ip_address=visitor.ip_address,
-        user_agent=visitor.user_agent,
-    )
+    token = begin_reset(raw, visitor)
+    return finish_reset(raw, token, new_password, visitor)
 
 
 @sensitive_variables("raw")
-def _find(raw: object, visitor: Visitor) -> PasswordResetToken:
+def _find(
+    raw: object, visitor: Visitor, *, counted: frozenset[str]
+) -> PasswordResetToken:
+    """Return the token of a link that works; others count as attempts for some
+    reasons.
+    """
     try:
         return services.find_token(raw)
     except services.TokenError as error:
         services.record_rejection(raw, error.reason, visitor.ip_address)
+        if error.reason in counted:
+            ratelimit.enforce_attempt_limit(visitor.ip_address)
         raise
+
+
+def _request(
+    email: str, visitor: Visitor, source: str, *, is_held: bool = False
+) -> PasswordResetRequest:
+    return services.request_reset(
+        email,
+        source=source,
+        is_held=is_held,
+        ip_address=visitor.ip_address,
+        user_agent=visitor.user_agent,
+        language=visitor.language,
+    )

@@ -23,6 +23,8 @@ MAX_ATTEMPTS = 12
 FIRST_PAUSE = timedelta(seconds=15)
 #: 15 s doubling up to two hours: twelve attempts span about six hours.
 LONGEST_PAUSE = timedelta(hours=2)
+#: The code of a row that others' requests for its address keep from mailing anybody.
+HELD = "mailbox_limit"
 
 
 def backoff(attempts: int) -> timedelta:
@@ -66,6 +68,10 @@ class OutboxQuerySet(models.QuerySet[Row]):
         """Rows that are sent or given up."""
         return self.filter(Q(processed_at__isnull=False) | Q(failed_at__isnull=False))
 
+    def unmailed(self) -> Self:
+        """Rows that are settled because there was nobody to mail."""
+        return self.filter(processed_at__isnull=False, mails_sent=0)
+
     def retriable(self) -> Self:
         """Rows that may be requeued: given up, or waiting and certainly not claimed by
         a worker.
@@ -102,12 +108,12 @@ class OutboxQuerySet(models.QuerySet[Row]):
             )
             return list(self.filter(pk__in=keys, claim_id=mark)) if changed else []
 
-    def settle(self, mark: UUID | None) -> int:
+    def settle(self, mark: UUID | None, error: str = "") -> int:
         """Record that there is nothing to send for claimed rows, in one statement."""
         return (
             self.pending()
             .filter(claim_id=mark)
-            .update(processed_at=timezone.now(), last_error="")
+            .update(processed_at=timezone.now(), last_error=error)
         )
 
     def release(self, mark: UUID | None) -> int:
@@ -178,6 +184,11 @@ class OutboxRow(models.Model):
     def is_last_attempt(self) -> bool:
         """Whether nobody will try again after this attempt."""
         return self.attempts >= MAX_ATTEMPTS
+
+    @property
+    def is_held(self) -> bool:
+        """Whether this row is to mail nobody, for its address has had its emails."""
+        return self.last_error == HELD
 
     def keep_lease(self) -> bool:
         """Keep the row for as long as an email may take; ``False`` when another worker

@@ -75,6 +75,7 @@ def _dead_rows() -> dict[str, list[tuple[QuerySet[Any], str]]]:
     """
     tokens_before = timezone.now() - conf.token_retention
     requests_before = timezone.now() - conf.request_retention
+    unmailed_before = timezone.now() - conf.unmailed_retention
     expired = PasswordResetToken.objects.filter(expires_at__lte=tokens_before)
     used = PasswordResetToken.objects.filter(
         used_at__lte=tokens_before, expires_at__gt=tokens_before
@@ -87,7 +88,13 @@ def _dead_rows() -> dict[str, list[tuple[QuerySet[Any], str]]]:
                     created_at__lte=requests_before
                 ),
                 "created_at",
-            )
+            ),
+            (
+                PasswordResetRequest.objects.unmailed().filter(
+                    created_at__lte=unmailed_before, created_at__gt=requests_before
+                ),
+                "created_at",
+            ),
         ],
         "notices": [
             (

@@ -1,32 +1,37 @@
-"""How often: django-ratelimit's counters under our own keys, translated into our own
-answers.
-"""
+"""How often: count a request in its budgets, and refuse or hold what is too much."""
 
 from __future__ import annotations
 
 import logging
-import unicodedata
-from collections.abc import Sequence
-from enum import StrEnum
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TypeVar
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
-from django.utils.crypto import salted_hmac
-from django_ratelimit.core import get_usage
 
-from . import metrics
-from .conf import conf
-from .visitors import client_network
+from . import budgets, counters, metrics
+from .budgets import Budget, Scope
+from .counters import Count, Window, address_key
+
+__all__ = [
+    "Admission",
+    "CounterUnavailable",
+    "RateLimited",
+    "Scope",
+    "address_key",
+    "address_retry_after",
+    "enforce_attempt_limit",
+    "enforce_link_limit",
+    "enforce_request_limits",
+    "enforce_staff_limit",
+    "record_refusal",
+    "soft_limit",
+]
 
 logger = logging.getLogger("password_reset")
 
-
-class Scope(StrEnum):
-    """What a counter counts; the label of ``password_reset_rate_limit_total``."""
-
-    REQUEST_IP = "request_ip"
-    REQUEST_EMAIL = "request_email"
-    CONFIRM_IP = "confirm_ip"
+Found = TypeVar("Found")
 
 
 metrics.begin_with_zero(metrics.rate_limit_total, "scope", Scope)
@@ -47,97 +52,152 @@ class CounterUnavailable(Exception):
     """
 
 
-def enforce_request_limits(ip_address: str | None, email: str) -> None:
-    """Count a request for an address.
-
-    The network comes first and, where it refuses, the address is not counted: nobody
-    can use up a victim's limit from a network that has used up its own.
-
-    Raises ``RateLimited`` or ``CounterUnavailable``.
+@dataclass(frozen=True)
+class Admission:
+    """How a request was let in. One that is held gets the answer of any other, and the
+    worker mails nobody for it.
     """
-    _count(Scope.REQUEST_IP, client_network(ip_address), conf.request_rate_per_ip)
-    enforce_address_limit(email)
+
+    is_held: bool = False
 
 
-def enforce_address_limit(email: str) -> None:
-    """Count a mail to an address, whoever asks. Raises ``RateLimited`` or
+def enforce_request_limits(
+    ip_address: str | None, email: str, device: str = "", *, is_proven: bool = False
+) -> Admission:
+    """Count a request for an address; two round trips to Redis, whatever they say.
+
+    ``device`` is what ``visitors.visitor_of`` found. ``is_proven`` is for a visitor who
+    gave the proof that a form asks for above ``soft_limit``: the limit of their own
+    client network is lifted, those of wider networks are not.
+
+    Raises ``RateLimited`` for what this visitor asked for themselves, and
     ``CounterUnavailable``.
     """
-    _count(Scope.REQUEST_EMAIL, address_key(email), conf.request_rate_per_email)
+    if not _is_enabled():
+        return Admission()
+    mine = budgets.of_request(ip_address, email, device, is_proven=is_proven)
+    counts = _read(mine.all)
+    decision = mine.decide(counts)
+    soft = () if decision.refused else mine.soft
+    drawn = (*decision.own, *decision.mail, *soft)
+    # Counted or not, each is asked for: the same work for everybody.
+    counted = _count(mine.all, drawn)
+    if decision.refused:
+        _refuse(decision.refused, counts, ip_address)
+    if raced := _overdrawn(decision.own, counted):
+        _take_back(drawn)
+        _refuse(raced, counted, ip_address)
+    if raced := _overdrawn(decision.mail, counted):
+        _take_back(raced)
+    return Admission(decision.is_held or bool(raced))
+
+
+def enforce_staff_limit(email: str) -> None:
+    """Count an email to an address that staff send. Raises ``RateLimited`` or
+    ``CounterUnavailable``.
+    """
+    _enforce(budgets.of_staff(email))
 
 
 def enforce_attempt_limit(ip_address: str | None) -> None:
-    """Count an attempt at spending a link. Raises ``RateLimited`` or
+    """Count an attempt with a link that opens nothing. Raises ``RateLimited`` or
     ``CounterUnavailable``.
     """
-    _count(Scope.CONFIRM_IP, client_network(ip_address), conf.confirm_rate_per_ip)
+    _enforce(budgets.of_attempts(ip_address), ip_address)
+
+
+def enforce_link_limit(token_id: int, ip_address: str | None) -> None:
+    """Count an attempt with a link that works, by the link: nobody else can use this
+    limit up, and no counter that is full or away refuses its holder. Raises
+    ``RateLimited``.
+    """
+    try:
+        _enforce(budgets.of_link(token_id), ip_address)
+    except CounterUnavailable:
+        return
+
+
+def soft_limit(ip_address: str | None) -> Scope | None:
+    """Return the soft limit that is reached, of this client network or of the site, or
+    ``None``: above it a form may ask for a proof. Counts nothing.
+
+    Raises ``CounterUnavailable``.
+    """
+    soft = budgets.soft(ip_address) if _is_enabled() else ()
+    counts = _read(soft) if soft else {}
+    return next((each.scope for each in soft if not each.is_open(counts)), None)
 
 
 def address_retry_after(email: str) -> int | None:
-    """Return the seconds until an address may be asked for again; ``None`` when it may
-    now. Counts nothing.
+    """Return the seconds until everybody may have an email sent to an address again;
+    ``None`` when they may now. Counts nothing. For staff: it tells what others did.
     """
-    return _wait(Scope.REQUEST_EMAIL, address_key(email), conf.request_rate_per_email)
-
-
-def address_key(email: str) -> str:
-    """Return the key under which an address is counted: one for all its spellings, and
-    not readable.
-    """
-    folded = unicodedata.normalize("NFKC", email).casefold()
-    return salted_hmac(
-        "password_reset.ratelimit", folded, algorithm="sha256"
-    ).hexdigest()
-
-
-def _count(scope: Scope, value: str, rates: Sequence[str]) -> None:
-    for rate in rates:
-        usage = _usage(scope, value, rate, increment=True)
-        if usage and usage["should_limit"]:
-            metrics.rate_limit_total.labels(scope=scope).inc()
-            # Not a second too early: another window of the same rate may be closed for
-            # longer.
-            raise RateLimited(
-                scope, max(_retry_after(usage), _wait(scope, value, rates) or 0)
-            )
-
-
-def _wait(scope: Scope, value: str, rates: Sequence[str]) -> int | None:
-    """Return the seconds until every window is open again; ``None`` when all are.
-    Counts nothing.
-    """
-    usages = [_usage(scope, value, rate, increment=False) for rate in rates]
-    return max(
-        (
-            _retry_after(usage)
-            for usage in usages
-            if usage and usage["count"] >= usage["limit"]
-        ),
-        default=None,
-    )
-
-
-def _retry_after(usage: dict[str, int]) -> int:
-    # The last second of a window still belongs to it.
-    return max(usage["time_left"] + 1, 1)
-
-
-def _usage(
-    scope: Scope, value: str, rate: str, *, increment: bool
-) -> dict[str, int] | None:
-    """Ask django-ratelimit; ``None`` when the host has switched all limits off
-    (``RATELIMIT_ENABLE``).
-    """
-    if not getattr(settings, "RATELIMIT_ENABLE", True):
+    if not _is_enabled():
         return None
+    mailbox = budgets.of_mailbox(email)
+    return mailbox.wait(_read([mailbox])) or None
+
+
+def record_refusal(scope: Scope, ip_address: str | None, **fields: object) -> None:
+    """Count and log that a limit refused or held a request (ASVS 5.0, 16.3.3)."""
+    metrics.rate_limit_total.labels(scope=scope).inc()
+    extra = {"scope": str(scope), "ip": ip_address, **fields}
+    logger.warning("Password reset limited", extra=extra)
+
+
+def _enforce(budget: Budget, ip_address: str | None = None) -> None:
+    if not _is_enabled():
+        return
+    counts = _read([budget])
+    if not budget.is_open(counts):
+        _refuse([budget], counts, ip_address)
+    counted = _count([budget], [budget])
+    if budget.is_overdrawn(counted):
+        _take_back([budget])
+        _refuse([budget], counted, ip_address)
+
+
+def _refuse(
+    closed: Iterable[Budget], counts: dict[str, int], ip_address: str | None
+) -> None:
+    # Not a second too early: another budget may be closed for longer.
+    waits = {budget.scope: budget.wait(counts) for budget in closed}
+    scope = next(iter(waits))
+    record_refusal(scope, ip_address)
+    raise RateLimited(scope, max(waits.values()))
+
+
+def _overdrawn(drawn: Iterable[Budget], counts: dict[str, int]) -> list[Budget]:
+    return [budget for budget in drawn if budget.is_overdrawn(counts)]
+
+
+def _read(asked: Iterable[Budget]) -> dict[str, int]:
+    windows = _windows(asked)
+    return _robust(lambda: counters.store().read(windows))
+
+
+def _count(asked: Iterable[Budget], drawn: Iterable[Budget]) -> dict[str, int]:
+    keys = {window.key for window in _windows(drawn)}
+    counts = [Count(window, window.key in keys) for window in _windows(asked)]
+    return _robust(lambda: counters.store().count(counts))
+
+
+def _take_back(drawn: Iterable[Budget]) -> None:
+    windows = _windows(drawn)
+    _robust(lambda: counters.store().take_back(windows))
+
+
+def _windows(asked: Iterable[Budget]) -> list[Window]:
+    return [window for budget in asked for window in budget.windows]
+
+
+def _is_enabled() -> bool:
+    return bool(getattr(settings, "RATELIMIT_ENABLE", True))
+
+
+def _robust(ask: Callable[[], Found]) -> Found:
     try:
-        usage: dict[str, int] | None = get_usage(
-            None,
-            group=f"password-reset:{scope}",
-            key=lambda group, request: value,
-            rate=rate,
-            increment=increment,
-        )
+        return ask()
     except ImproperlyConfigured:
         raise
     except Exception as error:  # each cache client raises its own
@@ -145,9 +205,3 @@ def _usage(
             "The counters of password reset cannot be reached: %s", type(error).__name__
         )
         raise CounterUnavailable from error
-    # None is RATELIMIT_FAIL_OPEN and a limit of zero a silent cache error: neither
-    # lets anything pass. (Such an error also has a negative time, but so has a counter
-    # that was asked in the last moment of its window.)
-    if usage is None or not usage["limit"]:
-        raise CounterUnavailable
-    return usage

@@ -31,7 +31,7 @@ from django.views.decorators.debug import sensitive_variables
 from . import metrics, revokers, tokens, users, worker
 from .conf import conf
 from .models import PasswordResetNotice, PasswordResetRequest, PasswordResetToken
-from .outbox import FIRST_PAUSE, OutboxQuerySet
+from .outbox import FIRST_PAUSE, HELD, OutboxQuerySet
 from .purge import PurgeResult, purge
 from .ratelimit import CounterUnavailable
 from .redaction import redact
@@ -109,9 +109,12 @@ def request_reset(
     user_agent: str,
     language: str,
     source: str = PasswordResetRequest.Source.WEB,
+    is_held: bool = False,
 ) -> PasswordResetRequest:
     """Accept a request: one row, then a wake-up. No user is looked up, so nothing here
     depends on whether there is an account.
+
+    A row that is held differs in a code: the worker mails nobody for it.
     """
     row: PasswordResetRequest = PasswordResetRequest.objects.create(
         email=email.strip(),
@@ -119,6 +122,7 @@ def request_reset(
         user_agent=user_agent,
         language=language,
         source=source,
+        last_error=HELD if is_held else "",
     )
     # robust: a dead broker must not turn an accepted request into an error; cron finds
     # the row.

@@ -25,6 +25,9 @@ WITH_PORT = re.compile(r"(?:\[(?P<v6>[^\]]+)\]|(?P<v4>[0-9.]+))(?::[0-9]+)?")
 #: A household or a server owns a /64, so one client has 2**64 addresses (Better Auth
 #: CVE-2026-45364).
 IPV6_CLIENT_PREFIX = 64
+#: What somebody may own beyond that, from narrow to wide: a rack or a whole office, a
+#: line at home, a cheap block of a provider.
+WIDER_PREFIXES = {4: (24,), 6: (56, 48)}
 
 #: RFC 6052: IPv4 clients as a translator shows them.
 NAT64 = IPv6Network("64:ff9b::/96")
@@ -44,11 +47,13 @@ Address = IPv4Address | IPv6Address
 
 @dataclass(frozen=True)
 class Visitor:
-    """What is recorded of a caller; plain values, fit for a row."""
+    """What is known of a caller; plain values. All but the device fit a row."""
 
     ip_address: str | None
     user_agent: str
     language: str
+    #: Of which account this browser is known: a keyed digest, or nothing.
+    device: str = ""
 
 
 def visitor_of(request: HttpRequest) -> Visitor:
@@ -60,6 +65,7 @@ def visitor_of(request: HttpRequest) -> Visitor:
             request.META.get("HTTP_USER_AGENT", ""), USER_AGENT_LENGTH
         ),
         language=get_language() or "",
+        device=getattr(request, "password_reset_device", ""),
     )
 
 
@@ -122,6 +128,18 @@ def client_network(text: str | None) -> str:
     if isinstance(address, IPv6Address):
         return str(ip_network((address, IPV6_CLIENT_PREFIX), strict=False))
     return str(address)
+
+
+@lru_cache(maxsize=1024)
+def wider_networks(text: str | None) -> tuple[str, ...]:
+    """Return the networks around a client that have limits of their own, from narrow to
+    wide; none of an unknown client.
+    """
+    address = parse_address(text or "")
+    if address is None:
+        return ()
+    prefixes = WIDER_PREFIXES[address.version]
+    return tuple(str(ip_network((address, each), strict=False)) for each in prefixes)
 
 
 def printable(text: str, length: int) -> str:

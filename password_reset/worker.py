@@ -16,18 +16,20 @@ from functools import partial
 from threading import Lock, Thread
 from time import monotonic
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import DatabaseError, OperationalError, connections, router
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 
-from . import mail_connection, mailer, metrics, tokens, users
+from . import mail_connection, mailer, metrics, ratelimit, tokens, users
+from .budgets import Scope
 from .conf import conf
 from .embedded import EmbeddedWorker
 from .mail_connection import MailConnection
 from .models import PasswordResetNotice, PasswordResetRequest, PasswordResetToken
-from .outbox import OutboxQuerySet, OutboxRow
+from .outbox import HELD, OutboxQuerySet, OutboxRow
 from .redaction import redact
 from .signals import reset_mail_failed
 from .wakeup import is_immediate, wake_by_task, worker_task
@@ -223,8 +225,11 @@ def _deliver(
         fields = {kind.log_name: row.pk, "attempt": row.attempts}
         logger.info("Password reset mail attempted", extra=fields)
     started = monotonic()
-    jobs = list(kind.jobs(rows))
+    jobs = list(kind.jobs([row for row in rows if not row.is_held]))
     busy = {job.row.pk for job in jobs}
+    if held := [row for row in rows if row.is_held]:
+        _settle_held(kind, held, mark)
+        busy |= {row.pk for row in held}
     if unknown := [row.pk for row in rows if row.pk not in busy]:
         kind.outbox.filter(pk__in=unknown).settle(mark)
         # A worker on junk alone is not silent: each row counts, with its share of time.
@@ -235,6 +240,16 @@ def _deliver(
     ended = stopped() or _is_outage(channels)
     mine = kind.outbox.filter(pk__in=[row.pk for row in rows])
     return len(rows) - (mine.release(mark) if ended else 0)
+
+
+def _settle_held(kind: Kind, held: list[Any], mark: UUID | None) -> None:
+    """Record the refusals that the answer to the visitor was not to tell, and that its
+    time was not to either.
+    """
+    kind.outbox.filter(pk__in=[row.pk for row in held]).settle(mark, HELD)
+    for row in held:
+        fields = {kind.log_name: row.pk}
+        ratelimit.record_refusal(Scope.REQUEST_EMAIL, row.ip_address, **fields)
 
 
 def _send_all(

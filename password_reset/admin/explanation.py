@@ -153,8 +153,9 @@ def _limit_of(address: str) -> Iterator[Finding]:
     if seconds is not None:
         until = at(timezone.now() + timedelta(seconds=seconds))
         words = _(
-            "%(address)s is limited until %(time)s; links that were mailed before "
-            "still work."
+            "%(address)s is limited until %(time)s: no mail for those who ask from a "
+            "network that has asked today. Links that were mailed before still work, "
+            "and staff may send one."
         )
         yield Finding("warning", words % {"address": address, "time": until})
 
@@ -201,6 +202,9 @@ def _fate(row: PasswordResetRequest) -> Iterator[Finding]:
     if row.failed_at:
         words = {"time": at(row.failed_at), "reason": reasons.in_words(row.last_error)}
         yield Finding("error", _("At %(time)s given up: %(reason)s.") % words)
+    elif row.is_held:
+        words = {"reason": reasons.in_words(row.last_error)}
+        yield Finding("warning", _("Nothing was mailed: %(reason)s.") % words)
     elif row.processed_at and not row.mails_sent:
         yield Finding(
             "warning", _("Nothing was mailed: no account that may be reset was found.")

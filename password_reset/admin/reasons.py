@@ -5,6 +5,8 @@ from __future__ import annotations
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from password_reset.outbox import HELD
+
 SILENT = gettext_lazy("the mail server does not answer")
 HUNG_UP = gettext_lazy("the mail server hung up")
 CERTIFICATE = gettext_lazy("the mail server's certificate is not trusted")
@@ -21,10 +23,15 @@ MESSAGE = gettext_lazy("the mail itself is refused")
 UNDELIVERABLE = gettext_lazy("the address on file cannot be mailed to")
 DATABASE = gettext_lazy("the database could not be reached")
 TEMPLATE = gettext_lazy("the mail could not be written, since its template is broken")
+LIMITED = gettext_lazy(
+    "others have asked for this address so often that it gets no more for a while; "
+    "a link that staff send still goes out"
+)
 CRASHED = gettext_lazy("the worker was ended in the middle of it")
 
 KINDS = {
     "crashed": CRASHED,
+    HELD: LIMITED,
     "TimeoutError": SILENT,
     "ConnectionRefusedError": SILENT,
     "ConnectTimeout": SILENT,

@@ -75,6 +75,8 @@ def of_mail(row: OutboxRow) -> str:
     if row.failed_at:
         return _("given up")
     if row.processed_at:
+        if row.is_held:
+            return _("not sent: limit of the address")
         return _("sent") if row.mails_sent else _("no account to mail")
     if row.next_attempt_at is None or row.next_attempt_at <= timezone.now():
         return _("due now")

@@ -20,7 +20,21 @@ WEAK_CACHES = {
     "django.core.cache.backends.filebased.FileBasedCache": "simultaneous requests are "
     "counted as one",
 }
-RATES = ("REQUEST_RATE_PER_IP", "REQUEST_RATE_PER_EMAIL", "CONFIRM_RATE_PER_IP")
+#: Those that a site must not be without; ``None`` switches one off.
+RATES = (
+    "REQUEST_RATE_PER_IP",
+    "REQUEST_RATE_PER_IPV4_24",
+    "REQUEST_RATE_PER_IPV6_56",
+    "REQUEST_RATE_PER_IPV6_48",
+    "REQUEST_RATE_PER_EMAIL",
+    "REQUEST_RATE_PER_IP_AND_EMAIL",
+    "REQUEST_RATE_RESERVED",
+    "REQUEST_RATE_PER_DEVICE",
+    "STAFF_RATE_PER_EMAIL",
+    "CONFIRM_RATE_PER_IP",
+)
+DEVICE_COOKIE = "password_reset.device.DeviceCookieMiddleware"
+UPDATE_CACHE = "django.middleware.cache.UpdateCacheMiddleware"
 
 
 def check_limits_are_on(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
@@ -74,6 +88,23 @@ def check_cache_client(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
             )
         ]
     return []
+
+
+def check_device_cookie(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """W020: a page may be cached together with the device cookie of whoever got it."""
+    order = list(settings.MIDDLEWARE)
+    if not {DEVICE_COOKIE, UPDATE_CACHE} <= {*order}:
+        return []
+    if order.index(DEVICE_COOKIE) < order.index(UPDATE_CACHE):
+        return []
+    return [
+        Warning(
+            "The middleware that caches pages stands before the one that sets the "
+            "device cookie: a page could be cached with somebody's cookie.",
+            hint=f"Put {DEVICE_COOKIE!r} before {UPDATE_CACHE!r} in MIDDLEWARE.",
+            id="password_reset.W020",
+        )
+    ]
 
 
 def check_proxies(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from password_reset.admin.reasons import in_words
 from password_reset.models import PasswordResetRequest
-from password_reset.ratelimit import enforce_address_limit
+from password_reset.ratelimit import enforce_request_limits
 from tests.tools.factories import UserFactory
 from tests.tools.staff import REQUESTS, link_of, staff, superuser
 from tests.tools.walk import spend
@@ -74,10 +74,19 @@ def test_several_accounts_of_an_address_are_counted(user):
 @time_machine.travel("2027-01-15 14:10:00Z", tick=False)
 def test_a_limited_address_says_until_when(user):
     for _ in range(3):
-        enforce_address_limit(user.email)
+        enforce_request_limits("203.0.113.9", user.email)
     waits = why(user.email.upper())
     assert "is limited until" in waits
     assert "p.m." in waits
+
+
+def test_a_request_that_others_kept_from_mailing_says_so(user):
+    PasswordResetRequest.objects.create(
+        email=user.email, processed_at=timezone.now(), last_error="mailbox_limit"
+    )
+    assert "others have asked for this address so often" in why()
+    rows = staff("view_passwordresetrequest").get(REQUESTS)
+    assert "not sent: limit of the address" in rows.content.decode()
 
 
 def test_looking_counts_nothing(client, user):

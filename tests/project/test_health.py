@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from password_reset.models import PasswordResetRequest
 from tests.tools.processes import Processes
-from tests.tools.servers import Postgres, Redis, wait_until
+from tests.tools.servers import Postgres, Redis, ask_redis, wait_until
 
 SECRET = "b1946ac92492d2347c6235b4d2611184"
 STRANGER = {"REMOTE_ADDR": "203.0.113.9"}
@@ -122,6 +122,17 @@ def test_a_dead_redis_takes_the_site_out_until_it_is_back(
     assert seconds < 2
     own_redis.start()
     wait_until(lambda: ask(f"{site.url}/health")[0] == 200, lambda: site.log)
+
+
+def test_a_full_redis_leaves_the_site_in(
+    processes: Processes, own_redis: Redis
+) -> None:
+    """Or everybody's junk could take it out, for holders of links too."""
+    site = processes.gunicorn(REDIS_URL=own_redis.url)
+    ask_redis(own_redis.url, "CONFIG SET maxmemory 1")
+    status, body, _ = ask(f"{site.url}/health")
+    assert (status, body["cache"], body["database"]) == (200, "full", "ok")
+    assert "The cache is full" in site.log
 
 
 def test_a_hanging_redis_is_noticed_within_two_seconds(

@@ -100,6 +100,15 @@ CARELESS = [
     ("W016", {"DEFAULT_FROM_EMAIL": "webmaster@localhost"}),
     ("W017", {"MAILERS": {}}),
     ("W019", {"FORCE_SCRIPT_NAME": "/app"}),
+    (
+        "W020",
+        {
+            "MIDDLEWARE": [
+                "django.middleware.cache.UpdateCacheMiddleware",
+                "password_reset.device.DeviceCookieMiddleware",
+            ]
+        },
+    ),
     ("W018", {"LOGIN_URL": "/accounts/login/"}),
 ]
 

@@ -183,11 +183,27 @@ def test_dead_tokens_stay_for_their_retention(user, settings):
 @pytest.mark.sqlite
 def test_a_request_that_still_waits_is_never_taken(user):
     now = timezone.now()
-    waits, young = request(90 * DAY), request(29 * DAY, processed_at=now)
+    waits, young = request(90 * DAY), request(29 * DAY, processed_at=now, mails_sent=1)
     request(31 * DAY, processed_at=now)
     request(31 * DAY, failed_at=now)
     assert services.purge().requests == 2
     assert set(PasswordResetRequest.objects.all()) == {waits, young}
+
+
+@pytest.mark.sqlite
+def test_a_request_that_mailed_nobody_is_kept_for_three_days(db):
+    now = timezone.now()
+    kept = {
+        request(2 * DAY, processed_at=now),
+        request(4 * DAY, processed_at=now, mails_sent=1),
+        request(4 * DAY, failed_at=now),
+        request(4 * DAY),
+    }
+    request(4 * DAY, processed_at=now)
+    request(4 * DAY, processed_at=now, last_error="mailbox_limit")
+    assert services.purge(dry_run=True).requests == 2
+    assert services.purge().requests == 2
+    assert set(PasswordResetRequest.objects.all()) == kept
 
 
 @pytest.mark.sqlite
