@@ -85,6 +85,13 @@ class RequestBudgets:
     #: Above these a form may ask for a proof; they refuse nobody.
     soft: tuple[Budget, ...]
 
+    def asked(self, decision: Decision) -> tuple[Budget, ...]:
+        """Return the budgets that are asked to count, counted or not: as many whatever
+        others asked for. An email is taken from the mailbox or from the reserve.
+        """
+        other = self.mailbox if self.reserve in decision.mail else self.reserve
+        return tuple(budget for budget in self.all if budget is not other)
+
     @property
     def all(self) -> tuple[Budget, ...]:
         """All budgets, whichever of them decides."""
@@ -132,9 +139,9 @@ def of_request(
         networks=networks if is_proven else (of_client(ip_address), *networks),
         share=_budget(Scope.REQUEST_IP_EMAIL, f"{client} {address}", share),
         device=of_device(device) if device else None,
-        is_device_of_address=is_known_for(device, email),
+        is_device_of_address=bool(device) and is_known_for(device, email),
         neighbours=_budget(Scope.REQUEST_EMAIL, f"{widest} {address}", share),
-        mailbox=of_mailbox(email),
+        mailbox=_budget(Scope.REQUEST_EMAIL, address, conf.request_rate_per_email),
         reserve=_budget(
             Scope.REQUEST_EMAIL, f"reserve {address}", conf.request_rate_reserved
         ),

@@ -29,15 +29,18 @@ DEAD = frozenset({"invalid", "expired", "used"})
 STAFF = Visitor(ip_address=None, user_agent="", language="")
 
 
-def request_link(email: str, visitor: Visitor, *, source: str) -> PasswordResetRequest:
+def request_link(
+    email: str, visitor: Visitor, *, source: str, is_proven: bool = False
+) -> PasswordResetRequest:
     """Accept a request for a link, within the limits of its visitor.
 
     Where others have used up the limit of the address, the answer is no other one, or
     it would tell that they did: the row is written all the same, and mails nobody.
+    ``is_proven`` is for a visitor who gave the proof of a challenge.
     """
     with metrics.timed("request"):
         admission = ratelimit.enforce_request_limits(
-            visitor.ip_address, email, visitor.device
+            visitor.ip_address, email, visitor.device, is_proven=is_proven
         )
         return _request(email, visitor, source, is_held=admission.is_held)
 

@@ -81,7 +81,7 @@ def enforce_request_limits(
     soft = () if decision.refused else mine.soft
     drawn = (*decision.own, *decision.mail, *soft)
     # Counted or not, each is asked for: the same work for everybody.
-    counted = _count(mine.all, drawn)
+    counted = _count(mine.asked(decision), drawn)
     if decision.refused:
         _refuse(decision.refused, counts, ip_address)
     if raced := _overdrawn(decision.own, counted):

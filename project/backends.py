@@ -65,7 +65,11 @@ def _database_tls(values: Values) -> dict[str, str]:
 def cache(values: Values) -> dict[str, Any]:
     """Return the entry of ``CACHES``."""
     if not values["REDIS_URL"]:
-        return {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
+        # Django keeps 300 entries: a counter would be forgotten before its time.
+        return {
+            "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
+            "OPTIONS": {"MAX_ENTRIES": 100_000},
+        }
     return {
         "BACKEND": "django_redis.cache.RedisCache",
         "LOCATION": _redis_location(values),
