@@ -13,7 +13,8 @@ from urllib.parse import urlsplit
 
 from django.conf import settings as django_settings
 from django.core import mail
-from django.core.exceptions import ImproperlyConfigured
+from django.core.exceptions import ImproperlyConfigured, ValidationError
+from django.core.validators import validate_email
 from django.utils.functional import Promise
 from django.utils.module_loading import import_string
 
@@ -238,6 +239,30 @@ class Settings:
         return self._text("FROM_EMAIL", settings.DEFAULT_FROM_EMAIL)
 
     @property
+    def support_url(self) -> str | None:
+        """Page of the site where people find help; pages and emails link to it."""
+        url = self._optional_text("SUPPORT_URL")
+        if url and not _is_web_address(url):
+            raise self._wrong(
+                "SUPPORT_URL",
+                "an absolute http(s) URL such as https://example.com/help",
+            )
+        return url
+
+    @property
+    def support_email(self) -> str | None:
+        """Address at which people find help; pages and emails name it."""
+        address = self._optional_text("SUPPORT_EMAIL")
+        if address:
+            try:
+                validate_email(address)
+            except ValidationError as error:
+                raise self._wrong(
+                    "SUPPORT_EMAIL", "an address such as 'help@example.com'"
+                ) from error
+        return address
+
+    @property
     def token_retention(self) -> timedelta:
         """How long a dead token's row is kept before the purge takes it."""
         return self._duration("TOKEN_RETENTION", timedelta(0))
@@ -300,6 +325,9 @@ class Settings:
             raise self._wrong(name, "a text that is not empty")
         return value
 
+    def _optional_text(self, name: str) -> str | None:
+        return None if self._get(name, None) is None else self._text(name, None)
+
     def _flag(self, name: str, default: bool) -> bool:
         value = self._get(name, default)
         if not isinstance(value, bool):
@@ -350,6 +378,12 @@ class Settings:
 
     def _wrong(self, name: str, expected: str) -> ImproperlyConfigured:
         return ImproperlyConfigured(f"{PREFIX}{name} must be {expected}.")
+
+
+def _is_web_address(url: str) -> bool:
+    parts = urlsplit(url)
+    known = parts.scheme in {"http", "https"} and bool(parts.hostname)
+    return known and url.isprintable() and " " not in url
 
 
 conf = Settings()

@@ -43,6 +43,8 @@ VARIABLES = (
     ),
     Variable("PORT", parsers.integer(1, 65535), "8000", 8000),
     Variable("APP_NAME", parsers.text, "YourApp", "Resetkit demo"),
+    Variable("SUPPORT_EMAIL", parsers.address, "help@yourapp.com"),
+    Variable("SUPPORT_URL", parsers.endpoint, "https://yourapp.com/help"),
     Variable("API_URL", parsers.site, "https://api.yourapp.com", needed=deployed),
     Variable("WEB_URL", parsers.site, "https://yourapp.com", needed=deployed),
     Variable("TRUSTED_PROXIES", parsers.networks, "127.0.0.1,10.0.0.0/8", []),
@@ -188,6 +190,8 @@ def _fill_in(values: dict[str, Any], given: Mapping[str, bool]) -> None:
     values["EMAIL_PROVIDER"] = values["EMAIL_PROVIDER"] or (
         "smtp" if deployed(values) or values["SMTP_HOST"] else "console"
     )
+    if not deployed(values):
+        values["SUPPORT_EMAIL"] = values["SUPPORT_EMAIL"] or "help@example.com"
     values["SMTP_PORT"] = values["SMTP_PORT"] or (465 if values["SMTP_SECURE"] else 587)
     values["SMTP_FROM_NAME"] = values["SMTP_FROM_NAME"] or values["APP_NAME"]
     values["LOG_FORMAT"] = values["LOG_FORMAT"] or (

@@ -150,6 +150,8 @@ PASSWORD_RESET_BASE_URL = values["WEB_URL"]
 PASSWORD_RESET_APP_NAME = values["APP_NAME"]
 PASSWORD_RESET_ENABLED = values["FEATURE_PASSWORD_RESET"]
 PASSWORD_RESET_TRUSTED_PROXIES = values["TRUSTED_PROXIES"]
+PASSWORD_RESET_SUPPORT_EMAIL = values["SUPPORT_EMAIL"] or None
+PASSWORD_RESET_SUPPORT_URL = values["SUPPORT_URL"] or None
 # Somebody who tries the flow out asks more often than three times an hour. A deployed
 # site has the package's own limits.
 DEVELOPMENT_REQUESTS_AN_HOUR = 20

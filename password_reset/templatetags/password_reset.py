@@ -26,6 +26,18 @@ def app_name() -> str:
 
 
 @register.simple_tag
+def support_url() -> str:
+    """Return where people find help, or nothing."""
+    return conf.support_url or ""
+
+
+@register.simple_tag
+def support_email() -> str:
+    """Return the address at which people find help, or nothing."""
+    return conf.support_email or ""
+
+
+@register.simple_tag
 def flow_url(page: str) -> str:
     """Return the path of a page of the flow, such as ``request`` or ``confirm``.
 

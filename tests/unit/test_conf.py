@@ -21,6 +21,8 @@ DEFAULTS = {
     "task_backend": "default",
     "revokers": (),
     "change_password_url": None,
+    "support_url": None,
+    "support_email": None,
 }
 
 
