@@ -129,6 +129,8 @@ AUTH_PASSWORD_VALIDATORS: list[dict[str, Any]] = [
     },
     {"NAME": _VALIDATION + "CommonPasswordValidator"},
     {"NAME": _VALIDATION + "NumericPasswordValidator"},
+    {"NAME": "password_reset.password_validation.ContextWordValidator"},
+    {"NAME": "password_reset.password_validation.RepetitionValidator"},
 ]
 
 # HTTPS only, where the site is reachable by strangers.
@@ -148,10 +150,10 @@ CSRF_TRUSTED_ORIGINS = sorted({values["WEB_URL"], values["API_URL"]})
 # The password reset flow.
 PASSWORD_RESET_BASE_URL = values["WEB_URL"]
 PASSWORD_RESET_APP_NAME = values["APP_NAME"]
-PASSWORD_RESET_ENABLED = values["FEATURE_PASSWORD_RESET"]
-PASSWORD_RESET_TRUSTED_PROXIES = values["TRUSTED_PROXIES"]
 PASSWORD_RESET_SUPPORT_EMAIL = values["SUPPORT_EMAIL"] or None
 PASSWORD_RESET_SUPPORT_URL = values["SUPPORT_URL"] or None
+PASSWORD_RESET_ENABLED = values["FEATURE_PASSWORD_RESET"]
+PASSWORD_RESET_TRUSTED_PROXIES = values["TRUSTED_PROXIES"]
 # Somebody who tries the flow out asks more often than three times an hour. A deployed
 # site has the package's own limits.
 DEVELOPMENT_REQUESTS_AN_HOUR = 20
