@@ -34,6 +34,8 @@ UNSET = object()
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 type_user_finder = Callable[[str], Iterable["AbstractBaseUser"]]
+#: Makes a ``challenge.Challenge``.
+type_challenge = Callable[[], Any]
 Network = IPv4Network | IPv6Network
 
 
@@ -205,6 +207,17 @@ class Settings:
             raise self._wrong(
                 "TRUSTED_PROXIES", f"a list of networks ({error})"
             ) from error
+
+    @property
+    def challenge(self) -> type_challenge | None:
+        """What makes the proofs that a form asks for above a soft limit; ``None`` for
+        refusals alone.
+        """
+        maker = self._get("CHALLENGE", None)
+        if maker is None:
+            return None
+        found: type_challenge = self._callable("CHALLENGE", maker)
+        return found
 
     @property
     def change_password_url(self) -> str | None:

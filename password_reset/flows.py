@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from django.views.decorators.debug import sensitive_variables
 
-from . import metrics, ratelimit, services
+from . import challenge, metrics, ratelimit, services
 from .models import PasswordResetRequest, PasswordResetToken
 from .visitors import Visitor
 
@@ -30,15 +30,18 @@ STAFF = Visitor(ip_address=None, user_agent="", language="")
 
 
 def request_link(
-    email: str, visitor: Visitor, *, source: str, is_proven: bool = False
+    email: str, visitor: Visitor, *, source: str, proof: str | None = None
 ) -> PasswordResetRequest:
     """Accept a request for a link, within the limits of its visitor.
 
     Where others have used up the limit of the address, the answer is no other one, or
     it would tell that they did: the row is written all the same, and mails nobody.
-    ``is_proven`` is for a visitor who gave the proof of a challenge.
+
+    ``proof`` is what came with a form that can show a challenge. Raises
+    ``challenge.ProofNeeded`` where that form should.
     """
     with metrics.timed("request"):
+        is_proven = challenge.is_proven(visitor.ip_address, proof)
         admission = ratelimit.enforce_request_limits(
             visitor.ip_address, email, visitor.device, is_proven=is_proven
         )

@@ -29,6 +29,7 @@ from django.views.generic import View
 
 from . import flows, metrics, ratelimit, services
 from .bodies import BadBody, BodyLimit, check_request
+from .challenge import PROOF_FIELD, WAIT_WITHOUT_PROOF, Challenge, ProofNeeded
 from .conf import conf
 from .forms import PasswordResetForm, SetPasswordForm, password_rules
 from .models import PasswordResetToken
@@ -226,8 +227,33 @@ class PasswordResetView(FlowView):
             self.count("invalid")
             return self.page(self.template_name, form=form)
         email = form.cleaned_data["email"]
-        flows.request_link(email, visitor_of(request), source="web")
+        proof = request.POST.get(PROOF_FIELD, "")
+        try:
+            flows.request_link(email, visitor_of(request), source="web", proof=proof)
+        except ProofNeeded as needed:
+            return self.ask_for_proof(form, needed.challenge)
         return HttpResponseRedirect(str(self.success_url or path_of(Page.DONE)))
+
+    def ask_for_proof(
+        self, form: PasswordResetForm, challenge: Challenge
+    ) -> HttpResponse:
+        """Show the form again with a challenge; who cannot solve it has to wait."""
+        self.count("rate_limited")
+        # Once by itself: a proof that was refused must not be sent round and round.
+        is_first = not self.request.POST.get(PROOF_FIELD)
+        response = self.page(
+            self.template_name,
+            status=429,
+            form=form,
+            challenge={
+                **challenge.issue(),
+                "template_name": challenge.template_name,
+                "is_first": is_first,
+            },
+            retry_after=WAIT_WITHOUT_PROOF,
+        )
+        response["Retry-After"] = str(WAIT_WITHOUT_PROOF)
+        return response
 
     def count(self, status: str) -> None:
         if self.request.method == "POST":
