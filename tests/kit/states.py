@@ -93,6 +93,21 @@ def rate_limited(stage: Stage) -> None:
     stage.window.ask(stage.user.email)
 
 
+def proof_needed(stage: Stage) -> None:
+    """Above a soft limit: with JavaScript the page goes on by itself, so its script does
+    not come here.
+    """
+    ask_for_proofs(stage)
+    stage.window.page.route("**/altcha*.js", lambda route: route.abort())
+    stage.window.ask(stage.user.email)
+
+
+def ask_for_proofs(stage: Stage) -> None:
+    stage.host.PASSWORD_RESET_CHALLENGE = "password_reset.altcha.AltchaChallenge"
+    stage.host.PASSWORD_RESET_CHALLENGE_RATE_PER_IP = "1/d"
+    stage.window.ask("somebody@example.com")
+
+
 def unavailable(stage: Stage) -> None:
     stage.host.PASSWORD_RESET_ENABLED = False
     stage.goto(FORM)
@@ -119,6 +134,7 @@ STATES: dict[Callable[[Stage], None], int] = {
     link_unknown: 404,
     link_legacy: 410,
     rate_limited: 429,
+    proof_needed: 429,
     unavailable: 503,
     cookies_refused: 403,
 }

@@ -290,6 +290,53 @@ class TestEverybody:
         assert [visit["REQUEST_METHOD"] for visit in site.visits].count("POST") == 1
 
 
+class TestProof:
+    """What a form asks for above a soft limit, under the policy of the pages."""
+
+    def test_it_is_worked_out_and_sent_by_itself(self, stage, site, user):
+        said = []
+        stage.window.page.on("console", lambda message: said.append(message.text))
+        states.ask_for_proofs(stage)
+        stage.window.page.goto(states.FORM)
+        stage.window.page.locator("[name=email]").fill(user.email)
+        stage.window.page.locator("main [type=submit]").click()
+        stage.window.page.wait_for_url("**/forgot-password/done")
+        answers = [
+            (page.status, page.request.method) for page in stage.window.pages[-3:]
+        ]
+        assert answers == [(429, "POST"), (302, "POST"), (200, "GET")]
+        assert mail.outbox[-1].to == [user.email]
+        hosts = {urlsplit(each.url).netloc for each in stage.window.requests}
+        assert hosts - {""} == {urlsplit(site.url).netloc}
+        assert not [text for text in said if "Content Security Policy" in text]
+
+    def test_one_that_is_refused_is_not_sent_round_and_round(self, stage, site):
+        states.ask_for_proofs(stage)
+        stage.window.page.goto(states.FORM)
+        stage.window.page.locator("[name=email]").fill("ada@example.com")
+        stage.window.page.evaluate(REFUSED_PROOF)
+        stage.window.send()
+        stage.window.page.get_by_text("Done. Now send the form again.").wait_for()
+        assert [visit["REQUEST_METHOD"] for visit in site.visits].count("POST") == 2
+        stage.window.page.locator("main [type=submit]").click()
+        stage.window.page.wait_for_url("**/forgot-password/done")
+
+    def test_without_javascript_the_page_says_how_long_to_wait(self, windows, strict):
+        window = windows(java_script_enabled=False)
+        states.ask_for_proofs(Stage(window, None, strict))
+        for _ in range(2):
+            window.ask("ada@example.com")
+            text = window.page.locator("main").inner_text()
+            assert window.status == 429
+            assert "Please wait 1 hour and try again." in text
+            assert "switch JavaScript on" in text
+        assert not mail.outbox
+
+
+REFUSED_PROOF = """() => {
+  const field = Object.assign(document.createElement("input"), {type: "hidden", name: "proof", value: "x"});
+  document.forms[0].appendChild(field);
+}"""
 FIELDS = """() => [...document.forms[0].elements]
   .filter((field) => field.type !== "hidden" && field.name)
   .map((field) => [field.name, field.type, field.autocomplete])"""

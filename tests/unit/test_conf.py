@@ -22,6 +22,7 @@ DEFAULTS = {
     "revokers": (),
     "change_password_url": None,
     "support_url": None,
+    "challenge": None,
     "support_email": None,
 }
 
