@@ -87,7 +87,7 @@ class ContextWordValidator:
 
     def get_help_text(self) -> str:
         """Return the rule as a line of a list."""
-        return _("More than the name of this site, your own name or “password”")
+        return _("Not just the name of this site, your own name or “password”")
 
     def _pattern(self, user: Any) -> re.Pattern[str]:
         texts = [*self.words, *COMMON_WORDS, *_site(), *self._about(user)]

@@ -50,5 +50,5 @@ def test_a_password_is_kept_as_it_was_typed(client, user, token):
 
 def test_the_page_lists_both_rules(client, token):
     page = look(client, token).content.decode()
-    assert "More than the name of this site, your own name or “password”" in page
+    assert "Not just the name of this site, your own name or “password”" in page
     assert "Not the same few characters again and again" in page
