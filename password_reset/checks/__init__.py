@@ -28,6 +28,7 @@ ALWAYS = (
     limits.check_cache,
     limits.check_cache_client,
     limits.check_proxies,
+    limits.check_challenge,
     limits.check_device_cookie,
     pages.check_templates,
     accounts.check_databases,

@@ -37,6 +37,23 @@ DEVICE_COOKIE = "password_reset.device.DeviceCookieMiddleware"
 UPDATE_CACHE = "django.middleware.cache.UpdateCacheMiddleware"
 
 
+def check_challenge(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """W023: no soft limit, so no form ever asks for the proof."""
+    wanted = ("CHALLENGE", "CHALLENGE_RATE_PER_IP", "CHALLENGE_RATE_PER_SITE")
+    values = [getattr(settings, f"PASSWORD_RESET_{name}", None) for name in wanted]
+    if values[0] is None or any(values[1:]):
+        return []
+    return [
+        Warning(
+            "PASSWORD_RESET_CHALLENGE is set, but no soft limit above which a form "
+            "would ask for it.",
+            hint="Set PASSWORD_RESET_CHALLENGE_RATE_PER_IP, such as '2/h', or "
+            "PASSWORD_RESET_CHALLENGE_RATE_PER_SITE.",
+            id="password_reset.W023",
+        )
+    ]
+
+
 def check_limits_are_on(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     """W005: the limits are switched off."""
     off = [

@@ -75,7 +75,13 @@ CARELESS = [
     ("E002", {"PASSWORD_RESET_LINK_TEMPLATE": "https://www.example.com/#reset"}),
     ("E002", {"PASSWORD_RESET_USER_FINDER": "no.such.finder"}),
     ("E002", {"PASSWORD_RESET_REVOKERS": "knox.AuthToken"}),
-    ("E002", {"PASSWORD_RESET_CHALLENGE": "no.such.Challenge"}),
+    (
+        "E002",
+        {
+            "PASSWORD_RESET_CHALLENGE": "no.such.Challenge",
+            "PASSWORD_RESET_CHALLENGE_RATE_PER_IP": "2/h",
+        },
+    ),
     ("E002", {"PASSWORD_RESET_SUPPORT_URL": "/help"}),
     ("E002", {"PASSWORD_RESET_SUPPORT_URL": "javascript:alert(1)"}),
     ("E002", {"PASSWORD_RESET_SUPPORT_URL": "https://a.example/ b"}),
@@ -115,6 +121,7 @@ CARELESS = [
             ]
         },
     ),
+    ("W023", {"PASSWORD_RESET_CHALLENGE": "password_reset.altcha.AltchaChallenge"}),
     ("W018", {"LOGIN_URL": "/accounts/login/"}),
 ]
 
