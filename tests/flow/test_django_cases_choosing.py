@@ -186,7 +186,9 @@ class TestAViewOfTheHost:
         ],
     )
     def test_leads_where_it_says(self, client, link, page, leads_to):
-        fields = dict.fromkeys(["new_password1", "new_password2"], "please-open-the-gate")
+        fields = dict.fromkeys(
+            ["new_password1", "new_password2"], "please-open-the-gate"
+        )
         response = client.post(page, {"token": link, **fields})
         assert response["Location"] == leads_to
 
