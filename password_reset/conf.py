@@ -36,6 +36,9 @@ SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 type_user_finder = Callable[[str], Iterable["AbstractBaseUser"]]
 #: Makes a ``challenge.Challenge``.
 type_challenge = Callable[[], Any]
+type_login_providers = Callable[["AbstractBaseUser"], Iterable[str]]
+#: What an account without a password is answered.
+WITHOUT_PASSWORD = ("explain", "invite", "silent")
 Network = IPv4Network | IPv6Network
 
 
@@ -309,6 +312,28 @@ class Settings:
         """Callable that maps an address to the users whose password may be reset."""
         finder = self._get("USER_FINDER", "password_reset.users.find_users")
         found: type_user_finder = self._callable("USER_FINDER", finder)
+        return found
+
+    @property
+    def accounts_without_password(self) -> str:
+        """What the owner of an account without a usable password is sent: how to log in
+        (``explain``), a link that sets a first password (``invite``), or nothing
+        (``silent``).
+        """
+        value = self._get("ACCOUNTS_WITHOUT_PASSWORD", WITHOUT_PASSWORD[0])
+        if value not in WITHOUT_PASSWORD:
+            raise self._wrong(
+                "ACCOUNTS_WITHOUT_PASSWORD", "'explain', 'invite' or 'silent'"
+            )
+        return str(value)
+
+    @property
+    def login_providers(self) -> type_login_providers:
+        """Callable that names by what a user without a password logs in."""
+        found: type_login_providers = self._callable(
+            "LOGIN_PROVIDERS",
+            self._get("LOGIN_PROVIDERS", "password_reset.providers.social_accounts"),
+        )
         return found
 
     @property

@@ -1,4 +1,4 @@
-"""The two emails: what they say, to whom, and in which language."""
+"""The emails: what they say, to whom, and in which language."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import unicodedata
 from datetime import datetime
 from email.utils import make_msgid, parseaddr
 from typing import Any
+from urllib.parse import urlsplit
 
 import django
 from django.conf import settings
@@ -21,7 +22,7 @@ from .conf import conf
 from .mail_connection import MailConnection, check_address
 from .models import PasswordResetNotice, PasswordResetRequest
 from .outbox import OutboxRow
-from .pages import Page, path_of
+from .pages import Page, login_url, path_of
 from .users import stored_email
 from .visitors import browser_in_words
 
@@ -48,11 +49,30 @@ def reset_message(
         context = {
             **_context(request, user),
             "link": link(raw),
+            "is_first": not user.has_usable_password(),
             "expires_at": expires_at,
             "token_lifetime": conf.token_lifetime,
             "requested_at": request.created_at,
         }
         return _message("reset", stored_email(user), context)
+
+
+def explanation_message(
+    request: PasswordResetRequest, user: AbstractBaseUser
+) -> EmailMultiAlternatives:
+    """Write the email that says how to log in to an account without a password, in the
+    reader's language.
+    """
+    with translation.override(language_of(user, request.language)):
+        found = conf.login_providers(user)
+        names = [found] if isinstance(found, str) else [str(name) for name in found]
+        context = {
+            **_context(request, user),
+            "providers": names,
+            "login_url": _login_url(),
+            "requested_at": request.created_at,
+        }
+        return _message("explanation", stored_email(user), context)
 
 
 def changed_message(notice: PasswordResetNotice) -> EmailMultiAlternatives:
@@ -129,10 +149,21 @@ def _context(row: OutboxRow, user: AbstractBaseUser) -> dict[str, Any]:
 
 
 def _url(page: Page) -> str:
+    return _absolute(path_of(page))
+
+
+def _absolute(path: str) -> str:
     # A worker knows no script prefix: where the site has one, it is part of the base
     # URL.
-    path = path_of(page).removeprefix(get_script_prefix())
-    return f"{conf.base_url}/{path}"
+    return f"{conf.base_url}/{path.removeprefix(get_script_prefix())}"
+
+
+def _login_url() -> str:
+    """Return where to log in: the site itself where it has no page for that alone."""
+    url = login_url()
+    if url is None:
+        return conf.base_url
+    return url if urlsplit(url).netloc else _absolute(url)
 
 
 def _own_domain() -> str:

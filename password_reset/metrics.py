@@ -68,6 +68,11 @@ email_failures_total = _metric(
 database_errors_total = _metric(
     "Counter", "database_errors_total", "Total database errors in the flow"
 )
+explanations_total = _metric(
+    "Counter",
+    "explanations_total",
+    "Total emails that say how to log in without a password",
+)
 completions_total = _metric("Counter", "completions_total", "Total passwords reset")
 request_to_reset_seconds = _metric(
     "Histogram",

@@ -18,7 +18,7 @@ from django.utils.translation import gettext_lazy as _
 
 from . import tokens
 from .outbox import OutboxQuerySet, OutboxRow, PrimaryManager
-from .users import identity
+from .users import Answer, answer_to, identity
 
 #: PostgreSQL's operator class by which an index answers "begins with" in every
 #: collation; equality too.
@@ -46,6 +46,8 @@ class PasswordResetRequest(OutboxRow):
     source = models.CharField(
         _("source"), max_length=8, choices=Source.choices, default=Source.WEB
     )
+    #: When those on the address who have no password were told how to log in.
+    explained_at = models.DateTimeField(_("explained at"), null=True, blank=True)
 
     objects = PrimaryManager.from_queryset(OutboxQuerySet)()
 
@@ -211,9 +213,9 @@ class PasswordResetToken(models.Model):
 
     def matches(self, user: AbstractBaseUser) -> bool:
         """Return whether this user may still spend this token: active, same password,
-        same address.
+        same address. Without a password only while the site invites to set a first one.
         """
-        return bool(user.is_active) and tokens.matches(
+        return answer_to(user) is Answer.LINK and tokens.matches(
             self.fingerprint, *identity(user)
         )
 

@@ -4,24 +4,54 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable
+from enum import Enum
 from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
-from django.contrib.auth.forms import PasswordResetForm
 from django.db import connections, router
 from django.db.models import Value
 from django.db.models.functions import Upper
 
+from .conf import conf
+
+
+class Answer(Enum):
+    """What a user is sent whose address somebody has asked for."""
+
+    LINK = "link"
+    EXPLANATION = "explanation"
+    NOTHING = "nothing"
+
+
+WITHOUT_PASSWORD = {
+    "explain": Answer.EXPLANATION,
+    "invite": Answer.LINK,
+    "silent": Answer.NOTHING,
+}
+
+
+def answer_to(user: AbstractBaseUser) -> Answer:
+    """Return what a user is sent. Nothing for whoever is inactive, whatever the host's
+    finder yields.
+    """
+    if not user.is_active:
+        return Answer.NOTHING
+    if user.has_usable_password():
+        return Answer.LINK
+    return WITHOUT_PASSWORD[conf.accounts_without_password]
+
 
 def find_users(email: str) -> Iterable[AbstractBaseUser]:
-    """Return the active users with a usable password on an address, as Django's own
-    form finds them.
+    """Return the active users on an address, with and without a usable password.
 
-    Its comparison is safe against Unicode look-alikes (Django CVE-2019-19844).
+    As Django's own form does, it compares once more what the database has found: that
+    is safe against Unicode look-alikes (Django CVE-2019-19844).
     """
-    users: Iterable[AbstractBaseUser] = PasswordResetForm().get_users(email)
-    return users
+    model = get_user_model()
+    condition = {f"{model.get_email_field_name()}__iexact": email, "is_active": True}
+    found = model._default_manager.filter(**condition)
+    return [one for one in found if _folded(stored_email(one)) == _folded(email)]
 
 
 def on_file(emails: Iterable[str]) -> set[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -412,19 +412,34 @@ def _mailed_before(keys: list[int]) -> dict[int, set[Any]]:
 
 def _request_job(row: PasswordResetRequest, mailed: set[Any]) -> Job:
     """Return the job of sending a link to each user of the address who has none yet."""
-    job = Job(row, mails_sent=max(len(mailed), row.mails_sent))
+    told = len(mailed) + (row.explained_at is not None)
+    job = Job(row, mails_sent=max(told, row.mails_sent))
     try:
         # Distinct: a host's finder may yield a user twice.
         waiting = {user.pk: user for user in conf.user_finder(row.email)}
     except Exception as error:
         job.errors.append(_record(error))
         return job
-    job.letters = [
-        partial(_mail_link, row, user)
-        for key, user in waiting.items()
-        if key not in mailed
-    ]
+    job.letters = _letters(row, waiting.values(), mailed)
     return job
+
+
+def _letters(
+    row: PasswordResetRequest, found: Iterable[AbstractBaseUser], mailed: set[Any]
+) -> list[Letter]:
+    """Return the emails to the users of an address: a link for each, and one letter for
+    all those who have to be told how to log in.
+    """
+    answers = [(user, users.answer_to(user)) for user in found]
+    letters: list[Letter] = [
+        partial(_mail_link, row, user)
+        for user, answer in answers
+        if answer is users.Answer.LINK and user.pk not in mailed
+    ]
+    told = [user for user, answer in answers if answer is users.Answer.EXPLANATION]
+    if told and row.explained_at is None:
+        letters.append(partial(_mail_explanation, row, told))
+    return letters
 
 
 @sensitive_variables("raw")
@@ -448,6 +463,18 @@ def _mail_link(
     PasswordResetToken.objects.filter(pk=token.pk).update(
         message_id=message_id, sent_at=timezone.now()
     )
+
+
+def _mail_explanation(
+    row: PasswordResetRequest,
+    told: list[AbstractBaseUser],
+    connection: MailConnection,
+) -> None:
+    for user in told:
+        mailer.send(mailer.explanation_message(row, user), connection)
+        metrics.explanations_total.inc()
+    # A later attempt sends what else the row asks for, and not this again.
+    PasswordResetRequest.objects.filter(pk=row.pk).update(explained_at=timezone.now())
 
 
 def _notice_jobs(rows: list[PasswordResetNotice]) -> Iterator[Job]:

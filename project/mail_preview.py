@@ -18,7 +18,7 @@ from password_reset.models import PasswordResetNotice, PasswordResetRequest
 from .mailbox import show
 from .models import User
 
-KINDS = ("reset", "changed")
+KINDS = ("reset", "explanation", "changed")
 BROWSER = (
     "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:145.0) Gecko/20100101 Firefox/145.0"
 )
@@ -34,8 +34,10 @@ def sample(kind: str, language: str) -> EmailMultiAlternatives:
         "user_agent": BROWSER,
         "language": language,
     }
+    request = PasswordResetRequest(email=user.email, **caller)
+    if kind == "explanation":
+        return mailer.explanation_message(request, user)
     if kind == "reset":
-        request = PasswordResetRequest(email=user.email, **caller)
         return mailer.reset_message(
             request, user, "0" * 64, timezone.now() + conf.token_lifetime
         )

@@ -24,7 +24,7 @@ from password_reset.models import (
 )
 from password_reset.outbox import MAX_ATTEMPTS
 from password_reset.ratelimit import CounterUnavailable, address_retry_after
-from password_reset.users import stored_email
+from password_reset.users import Answer, answer_to, stored_email
 
 from . import reasons, sending
 from .states import at, of_link
@@ -98,7 +98,8 @@ def of_account(user: Any) -> Account:
         if sentence
         else [Finding("success", _("Nothing is wrong with the account."))]
     )
-    return Account(user, [*findings, *_links_of(user), *_changes_of(user)])
+    rest = (*_passwordless(user), *_links_of(user), *_changes_of(user))
+    return Account(user, [*findings, *rest])
 
 
 def last_mails(addresses: set[str], users: list[Any]) -> list[Mail]:
@@ -160,6 +161,24 @@ def _limit_of(address: str) -> Iterator[Finding]:
         yield Finding("warning", words % {"address": address, "time": until})
 
 
+def _passwordless(user: Any) -> Iterator[Finding]:
+    """Say which other email goes to an account without a password."""
+    answer = answer_to(user)
+    if answer is Answer.EXPLANATION:
+        yield Finding(
+            "warning",
+            _(
+                "The account has no password: whoever asks is told by email how to log "
+                "in."
+            ),
+        )
+    elif answer is Answer.LINK and not user.has_usable_password():
+        yield Finding(
+            "info",
+            _("The account has no password: a link lets its owner set a first one."),
+        )
+
+
 def _links_of(user: Any) -> Iterator[Finding]:
     usable = [
         token
@@ -199,6 +218,9 @@ def _fate(row: PasswordResetRequest) -> Iterator[Finding]:
                 "success",
                 _("At %(time)s mailed to %(address)s; the link: %(state)s") % words,
             )
+    if row.explained_at:
+        words = {"time": at(row.explained_at)}
+        yield Finding("success", _("At %(time)s told how to log in.") % words)
     if row.failed_at:
         words = {"time": at(row.failed_at), "reason": reasons.in_words(row.last_error)}
         yield Finding("error", _("At %(time)s given up: %(reason)s.") % words)

@@ -94,6 +94,7 @@ class RequestAdmin(OutboxAdmin):
         "processed_at",
         "failed_at",
         "mails_sent",
+        "explained_at",
         "trouble",
         "links",
         "ip_address",

@@ -20,7 +20,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from password_reset import flows
 from password_reset.conf import conf
 from password_reset.ratelimit import CounterUnavailable, RateLimited
-from password_reset.users import stored_email
+from password_reset.users import Answer, answer_to, stored_email
 
 from . import accounts
 from .lists import log
@@ -64,7 +64,7 @@ def obstacle(user: Any, found: list[Any]) -> str:
     """
     if not user.is_active:
         return _("The account is not active.")
-    if not user.has_usable_password():
+    if answer_to(user) is Answer.NOTHING:
         return _(
             "The account has no password to reset: its owner logs in in another way."
         )
@@ -76,6 +76,15 @@ def obstacle(user: Any, found: list[Any]) -> str:
             "under its address."
         )
     return ""
+
+
+def email_in_words(user: Any) -> str:
+    """Return what a user would be sent, where it is not a link to a new password."""
+    if user.has_usable_password():
+        return ""
+    if answer_to(user) is Answer.EXPLANATION:
+        return _("has no password: is told how to log in")
+    return _("has no password: gets a link to set a first one")
 
 
 def send(actor: Any, user: Any) -> None:
@@ -124,11 +133,13 @@ def send_to_all(
     """Send each user a link, enter it into the admin's log, and tell staff what became
     of it.
     """
-    sent = []
+    sent: list[Any] = []
+    explained: list[Any] = []
     for user in users:
         try:
             send(request.user, user)
-            sent.append(user)
+            answer = answer_to(user)
+            (explained if answer is Answer.EXPLANATION else sent).append(user)
         except Refused as reason:
             model_admin.message_user(request, f"{user}: {reason}", messages.ERROR)
     if sent:
@@ -140,6 +151,16 @@ def send_to_all(
         )
         model_admin.message_user(
             request, count % {"count": len(sent)}, messages.SUCCESS
+        )
+    if explained:
+        log(request, explained, _("Sent an email that says how to log in."))
+        count = ngettext(
+            "%(count)d user has no password and is told by email how to log in.",
+            "%(count)d users have no password and are told by email how to log in.",
+            len(explained),
+        )
+        model_admin.message_user(
+            request, count % {"count": len(explained)}, messages.SUCCESS
         )
 
 
@@ -156,7 +177,9 @@ def confirmation(
         "opts": model_admin.opts,
         "media": model_admin.media,
         "users": [
-            (user, stored_email(user)) for user, sentence in refusals if not sentence
+            (user, stored_email(user), email_in_words(user))
+            for user, sentence in refusals
+            if not sentence
         ],
         "refused": [(user, sentence) for user, sentence in refusals if sentence],
         "token_lifetime": conf.token_lifetime,

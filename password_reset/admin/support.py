@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy
 
 from password_reset.users import stored_email
 
-from . import accounts, explanation
+from . import accounts, explanation, sending
 
 if TYPE_CHECKING:
     from .lists import ModelAdmin
@@ -105,7 +105,7 @@ def _explained(
 
 
 def _send_page(model_admin: ModelAdmin, request: HttpRequest, user: Any) -> str | None:
-    if not request.user.has_perm(accounts.SEND):
+    if not request.user.has_perm(accounts.SEND) or sending.refusal(request.user, user):
         return None
     return accounts.link(
         model_admin.admin_site,

@@ -82,6 +82,8 @@ class SendResetLinkMixin(Base):
                 (accounts.SEND, "send", (quote(user.pk),), "", _("Send a reset link")),
             )
             if request.user.has_perm(permission)
+            # Not what would be refused.
+            and not (page == "send" and sending.refusal(request.user, user))
         ]
         parent = response.resolve_template(response.template_name)
         response.context_data = {

@@ -54,16 +54,9 @@ def test_nobody_is_known_by_it():
     assert "No account is known by this." in why("nobody@example.com")
 
 
-@pytest.mark.parametrize(
-    ("values", "words"),
-    [
-        ({"is_active": False}, "not active"),
-        ({"password": "!unusable"}, "no password to reset"),
-    ],
-)
-def test_what_is_wrong_with_an_account_is_named(values, words, user):
-    type(user).objects.update(**values)
-    assert words in why()
+def test_what_is_wrong_with_an_account_is_named(user):
+    type(user).objects.update(is_active=False)
+    assert "not active" in why()
 
 
 def test_several_accounts_of_an_address_are_counted(user):

@@ -139,7 +139,7 @@ class TestTheAnswer:
             (None, 0),
             ({}, 1),
             ({"is_active": False}, 0),
-            ({"password": None}, 0),
+            ({"password": None}, 1),  # which says how to log in
             ({"email": "ADA@example.com"}, 1),
             ({"email": "Ada@EXAMPLE.com"}, 1),
         ],
@@ -180,10 +180,10 @@ class TestTheAnswer:
 
     def test_goes_to_whom_djangos_form_finds(self, client):
         for number, account in enumerate(
-            [{}, {"is_active": False}, {"password": None}]
+            [{}, {"is_active": False}, {"email": "uşer@example.com"}]
         ):
             email = f"user{number}@example.com"
-            UserFactory(email=email, **account)
+            UserFactory(**{"email": email} | account)
             found = {user.email for user in DjangoForm().get_users(email)}
             assert set(map(str, services.conf.user_finder(email))) == found
 

@@ -8,7 +8,7 @@ from tests.hosts.visit import NEW_PASSWORD, Visit
 from tests.tools.servers import wait_until
 
 FAMILY = "family@example.com"
-SILENT = ["inactive@example.com", "unusable@example.com"]
+SILENT, EXPLAINED = "inactive@example.com", "unusable@example.com"
 STATE = (
     "from entrance.people import state; import json;"
     f"print(json.dumps(state({NEW_PASSWORD!r})))"
@@ -26,7 +26,7 @@ def both_log_in(visit: Visit) -> None:
 
 
 def they_and_the_silent_ask(visit: Visit) -> None:
-    for address in [*SILENT, FAMILY]:
+    for address in [SILENT, EXPLAINED, FAMILY]:
         status, _ = visit.post_json("request-password-reset", email=address)
         assert status == 202
 
@@ -36,7 +36,14 @@ def each_gets_a_mail(visit: Visit) -> None:
 
 
 def the_silent_get_none(visit: Visit) -> None:
-    assert not [address for address in SILENT if visit.mailbox.mails(address)]
+    assert not visit.mailbox.mails(SILENT)
+
+
+def one_without_a_password_is_told_how_to_log_in(visit: Visit) -> None:
+    wait_until(lambda: visit.mailbox.mails(EXPLAINED), lambda: "no explanation", 20)
+    [message] = visit.mailbox.mails(EXPLAINED)
+    assert "How to log in" in message["Subject"]
+    assert not visit.mailbox.links(EXPLAINED)
 
 
 def one_resets_and_a_session_ends(visit: Visit) -> None:
@@ -89,6 +96,7 @@ STEPS = (
     they_and_the_silent_ask,
     each_gets_a_mail,
     the_silent_get_none,
+    one_without_a_password_is_told_how_to_log_in,
     one_resets_and_a_session_ends,
     the_link_works_once,
     only_one_password_has_changed,

@@ -8,6 +8,7 @@ from tests.hosts.visit import NEW_PASSWORD, Visit
 from tests.tools.servers import wait_until
 
 ANN, BEN, NOBODY = "ann@example.com", "ben@example.com", "nobody@example.com"
+SUE = "sue@example.com"
 ID = re.compile(r"\((\w+\.[CEWI]\d+)\)")
 ADMIN_LISTS = {
     "passwordresetrequest",
@@ -133,6 +134,22 @@ def ben_logs_in(visit: Visit) -> None:
     assert not visit.knows("ben", new=False)
 
 
+def sue_asks_and_sees_what_everybody_sees(visit: Visit) -> None:
+    page = visit.new_browser().open(f"{visit.host.prefix}/forgot-password")
+    answer = page.submit(email=SUE)
+    [done] = [page for page in visit.seen if page.path == answer.path]
+    assert answer.text == done.text
+
+
+def sue_is_told_by_which_providers_she_logs_in(visit: Visit) -> None:
+    wait_until(lambda: visit.mailbox.mails(SUE), lambda: "no mail for Sue", 20)
+    [message] = visit.mailbox.mails(SUE)
+    text = message.get_body(("plain",)).get_content()
+    assert "Log in with Google, Example School, Removed" in text, text
+    assert visit.host.login_page in text
+    assert not visit.mailbox.links(SUE)
+
+
 def the_log_in_page_offers_a_link(visit: Visit) -> None:
     page = visit.staff.open(f"{visit.host.admin}login/")
     assert f"{visit.project.url}{visit.host.prefix}/forgot-password" in page.links()
@@ -216,6 +233,10 @@ API = (
     ben_sets_a_password,
     the_token_is_spent,
     ben_logs_in,
+)
+SOCIAL_ONLY = (
+    sue_asks_and_sees_what_everybody_sees,
+    sue_is_told_by_which_providers_she_logs_in,
 )
 ADMIN = (
     the_log_in_page_offers_a_link,
