@@ -37,6 +37,7 @@ type_user_finder = Callable[[str], Iterable["AbstractBaseUser"]]
 #: Makes a ``challenge.Challenge``.
 type_challenge = Callable[[], Any]
 type_login_providers = Callable[["AbstractBaseUser"], Iterable[str]]
+type_previous_address = Callable[["AbstractBaseUser"], str | None]
 #: What an account without a password is answered.
 WITHOUT_PASSWORD = ("explain", "invite", "silent")
 Network = IPv4Network | IPv6Network
@@ -334,6 +335,17 @@ class Settings:
             "LOGIN_PROVIDERS",
             self._get("LOGIN_PROVIDERS", "password_reset.providers.social_accounts"),
         )
+        return found
+
+    @property
+    def previous_address(self) -> type_previous_address | None:
+        """Callable that returns the address that a user had before a recent change;
+        ``None`` where the host keeps none.
+        """
+        hook = self._get("PREVIOUS_ADDRESS", None)
+        if hook is None:
+            return None
+        found: type_previous_address = self._callable("PREVIOUS_ADDRESS", hook)
         return found
 
     @property

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from django.views.decorators.debug import sensitive_variables
 
-from . import challenge, metrics, ratelimit, services
+from . import challenge, disowning, metrics, ratelimit, services
 from .models import PasswordResetRequest, PasswordResetToken
 from .visitors import Visitor
 
 __all__ = [
     "begin_reset",
+    "disown",
     "finish_reset",
     "look_at",
     "request_link",
@@ -100,6 +101,16 @@ def reset_password(
     """
     token = begin_reset(raw, visitor)
     return finish_reset(raw, token, new_password, visitor)
+
+
+def disown(signed: str, visitor: Visitor) -> disowning.Disowned:
+    """Count an attempt and do what "it was not me" asks for. Raises what
+    ``disowning.disown`` does.
+    """
+    ratelimit.enforce_attempt_limit(visitor.ip_address)
+    return disowning.disown(
+        signed, ip_address=visitor.ip_address, user_agent=visitor.user_agent
+    )
 
 
 @sensitive_variables("raw")

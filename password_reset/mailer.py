@@ -14,10 +14,11 @@ from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.mail import EmailMessage, EmailMultiAlternatives
 from django.template.loader import render_to_string
-from django.urls import get_script_prefix
+from django.urls import NoReverseMatch, get_script_prefix
 from django.utils import translation
 from django.utils.encoding import punycode
 
+from . import tokens
 from .conf import conf
 from .mail_connection import MailConnection, check_address
 from .models import PasswordResetNotice, PasswordResetRequest
@@ -39,22 +40,29 @@ HEADERS = {"Auto-Submitted": "auto-generated", "X-Auto-Response-Suppress": "All"
 
 
 def reset_message(
-    request: PasswordResetRequest,
+    row: OutboxRow,
     user: AbstractBaseUser,
     raw: str,
     expires_at: datetime,
+    to: str = "",
 ) -> EmailMultiAlternatives:
-    """Write the email with the link, in the reader's language."""
-    with translation.override(language_of(user, request.language)):
+    """Write the email with the link, in the reader's language; it goes to the address
+    on file unless ``to`` is given.
+
+    The row is a request, or a notice whose reader said that they changed no password.
+    """
+    is_asked = isinstance(row, PasswordResetRequest)
+    with translation.override(language_of(user, row.language)):
         context = {
-            **_context(request, user),
+            **_context(row, user),
             "link": link(raw),
             "is_first": not user.has_usable_password(),
             "expires_at": expires_at,
             "token_lifetime": conf.token_lifetime,
-            "requested_at": request.created_at,
+            "requested_at": row.created_at if is_asked else None,
+            "disown_url": _disown_url("request", row) if is_asked else "",
         }
-        return _message("reset", stored_email(user), context)
+        return _message("reset", to or stored_email(user), context)
 
 
 def explanation_message(
@@ -83,6 +91,7 @@ def changed_message(notice: PasswordResetNotice) -> EmailMultiAlternatives:
             **_context(notice, user),
             "changed_at": notice.created_at,
             "sessions_deleted": notice.sessions_deleted,
+            "disown_url": _disown_url("notice", notice),
         }
         return _message("changed", notice.email, context)
 
@@ -156,6 +165,14 @@ def _absolute(path: str) -> str:
     # A worker knows no script prefix: where the site has one, it is part of the base
     # URL.
     return f"{conf.base_url}/{path.removeprefix(get_script_prefix())}"
+
+
+def _disown_url(kind: str, row: OutboxRow) -> str:
+    """Return where to say "it was not me"; nothing where the site has no such page."""
+    try:
+        return f"{_url(Page.DISOWN)}?n={tokens.sign_row(kind, row.pk)}"
+    except NoReverseMatch:
+        return ""
 
 
 def _login_url() -> str:

@@ -68,6 +68,12 @@ email_failures_total = _metric(
 database_errors_total = _metric(
     "Counter", "database_errors_total", "Total database errors in the flow"
 )
+disowned_total = _metric(
+    "Counter",
+    "disowned_total",
+    "Total readers of an email who said that it was not them",
+    labelnames=["email"],
+)
 explanations_total = _metric(
     "Counter",
     "explanations_total",

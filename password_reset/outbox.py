@@ -174,6 +174,10 @@ class OutboxRow(models.Model):
     mails_sent = models.PositiveSmallIntegerField(_("mails sent"), default=0)
     #: A code, never an address or a secret.
     last_error = models.CharField(_("last error"), max_length=64, blank=True)
+    #: When its reader said: it was not me.
+    disowned_at = models.DateTimeField(
+        _("disowned at"), null=True, blank=True, editable=False
+    )
     #: Whose lease it is: a worker whose lease ran out cannot settle its successor's.
     claim_id = models.UUIDField(null=True, editable=False)
 

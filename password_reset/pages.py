@@ -35,6 +35,7 @@ class Page(StrEnum):
     DONE = "done"
     CONFIRM = "confirm"
     COMPLETE = "complete"
+    DISOWN = "disown"
 
 
 def path_of(page: Page) -> str:

@@ -17,6 +17,10 @@ reset_requested = Signal()
 reset_mail_failed = Signal()
 #: Arguments: ``reason`` (invalid, expired or used), ``ip_address`` (str or None).
 reset_rejected = Signal()
+#: The reader of an email said: it was not me. Arguments: ``row`` (PasswordResetRequest,
+#: or PasswordResetNotice where the password was changed), ``links_voided`` (int),
+#: ``sessions_deleted`` (int), ``ip_address``, ``user_agent``.
+reset_disowned = Signal()
 #: Arguments: ``user``, ``token`` (PasswordResetToken), ``sessions_deleted`` (int),
 #: ``ip_address``, ``user_agent``.
 reset_completed = Signal()

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from django.urls import re_path
 
-from . import views
+from . import not_me, views
 
 request = views.PasswordResetView.as_view()
 done = views.PasswordResetDoneView.as_view()
 confirm = views.PasswordResetConfirmView.as_view()
 complete = views.PasswordResetCompleteView.as_view()
+disown = not_me.PasswordResetDisownView.as_view()
 
 urlpatterns = [
     re_path(r"^forgot-password/?$", request, name="password_reset"),
@@ -20,4 +21,5 @@ urlpatterns = [
     re_path(r"^forgot-password/done/?$", done, name="password_reset_done"),
     re_path(r"^reset-password/?$", confirm, name="password_reset_confirm"),
     re_path(r"^reset-password/done/?$", complete, name="password_reset_complete"),
+    re_path(r"^reset-password/not-me/?$", disown, name="password_reset_disown"),
 ]

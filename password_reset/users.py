@@ -83,6 +83,14 @@ def stored_email(user: AbstractBaseUser) -> str:
     return getattr(user, type(user).get_email_field_name(), None) or ""
 
 
+def addresses(user: AbstractBaseUser) -> list[str]:
+    """Return the address on file and, where the host knows it, the one before a recent
+    change.
+    """
+    previous = conf.previous_address(user) if conf.previous_address else None
+    return [one for one in dict.fromkeys((stored_email(user), previous)) if one]
+
+
 def locked(pk: Any) -> AbstractBaseUser | None:
     """Read a user again, under lock, on the database that is written to."""
     database = router.db_for_write(get_user_model())

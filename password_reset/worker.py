@@ -47,6 +47,17 @@ SENDERS = 8
 #: stop waits for no more than this.
 TASK_SECONDS = 5.0
 
+#: What makes a settled row due once more, for another email.
+AFRESH: dict[str, Any] = {
+    "attempts": 0,
+    "next_attempt_at": None,
+    "processed_at": None,
+    "failed_at": None,
+    "mails_sent": 0,
+    "last_error": "",
+    "claim_id": None,
+}
+
 Letter = Callable[[MailConnection], None]
 
 
@@ -444,21 +455,24 @@ def _letters(
 
 @sensitive_variables("raw")
 def _mail_link(
-    row: PasswordResetRequest, user: AbstractBaseUser, connection: MailConnection
+    row: PasswordResetRequest | PasswordResetNotice,
+    user: AbstractBaseUser,
+    connection: MailConnection,
+    address: str = "",
 ) -> None:
     raw = tokens.new_token()
     # Committed before the email is sent: a link that arrives is a link that works.
     token = PasswordResetToken.objects.create(
         user_id=user.pk,
-        request=row,
-        email=users.stored_email(user),
+        request=row if isinstance(row, PasswordResetRequest) else None,
+        email=address or users.stored_email(user),
         token_hash=tokens.digest(raw),
         fingerprint=tokens.fingerprint(*users.identity(user)),
         expires_at=timezone.now() + conf.token_lifetime,
         ip_address=row.ip_address,
         user_agent=row.user_agent,
     )
-    message = mailer.reset_message(row, user, raw, token.expires_at)
+    message = mailer.reset_message(row, user, raw, token.expires_at, token.email)
     message_id = mailer.send(message, connection)[:255]
     PasswordResetToken.objects.filter(pk=token.pk).update(
         message_id=message_id, sent_at=timezone.now()
@@ -479,7 +493,36 @@ def _mail_explanation(
 
 def _notice_jobs(rows: list[PasswordResetNotice]) -> Iterator[Job]:
     for row in rows:
-        yield Job(row, [partial(_mail_notice, row)], mails_sent=row.mails_sent)
+        job = Job(row, mails_sent=row.mails_sent)
+        try:
+            job.letters = _notice_letters(row)
+        except Exception as error:
+            job.errors.append(_record(error))
+        yield job
+
+
+def _notice_letters(row: PasswordResetNotice) -> list[Letter]:
+    """Return the email that tells of a change or, to an owner who knows nothing of it,
+    a fresh link to each address that is or was theirs.
+    """
+    if row.disowned_at is None:
+        return [partial(_mail_notice, row)]
+    user = row.user
+    if users.answer_to(user) is not users.Answer.LINK:
+        return []
+    # What an earlier attempt has sent belongs to no request.
+    sent = PasswordResetToken.objects.filter(
+        user_id=user.pk,
+        request__isnull=True,
+        created_at__gte=row.disowned_at,
+        sent_at__isnull=False,
+    )
+    mailed = set(sent.values_list("email", flat=True))
+    return [
+        partial(_mail_link, row, user, address=address)
+        for address in users.addresses(user)
+        if address not in mailed
+    ]
 
 
 def _mail_notice(row: PasswordResetNotice, connection: MailConnection) -> None:

@@ -204,6 +204,15 @@ def _changes_of(user: Any) -> Iterator[Finding]:
             _("At %(time)s the password was last changed by a link.")
             % {"time": at(notice.created_at)},
         )
+    if notice and notice.disowned_at:
+        yield Finding(
+            "error",
+            _(
+                "At %(time)s the owner said that it was somebody else. Everybody was "
+                "logged out, the password ended, and a fresh link was sent."
+            )
+            % {"time": at(notice.disowned_at)},
+        )
 
 
 def _fate(row: PasswordResetRequest) -> Iterator[Finding]:
@@ -221,6 +230,10 @@ def _fate(row: PasswordResetRequest) -> Iterator[Finding]:
     if row.explained_at:
         words = {"time": at(row.explained_at)}
         yield Finding("success", _("At %(time)s told how to log in.") % words)
+    if row.disowned_at:
+        words = {"time": at(row.disowned_at)}
+        sentence = _("At %(time)s the reader said: it was not me. The links ended.")
+        yield Finding("warning", sentence % words)
     if row.failed_at:
         words = {"time": at(row.failed_at), "reason": reasons.in_words(row.last_error)}
         yield Finding("error", _("At %(time)s given up: %(reason)s.") % words)

@@ -95,13 +95,14 @@ class RequestAdmin(OutboxAdmin):
         "failed_at",
         "mails_sent",
         "explained_at",
+        "disowned_at",
         "trouble",
         "links",
         "ip_address",
         "user_agent",
         "language",
     )
-    readonly_fields = ("state", "trouble", "links")
+    readonly_fields = ("state", "trouble", "links", "disowned_at")
 
     def get_urls(self) -> list[URLPattern]:
         name = f"{self.opts.app_label}_{self.opts.model_name}"
@@ -151,9 +152,10 @@ class NoticeAdmin(OutboxAdmin):
         "next_attempt_at",
         "processed_at",
         "failed_at",
+        "disowned_at",
         "trouble",
         "ip_address",
         "user_agent",
         "language",
     )
-    readonly_fields = ("state", "trouble")
+    readonly_fields = ("state", "trouble", "disowned_at")

@@ -16,6 +16,8 @@ from django.utils.translation import gettext_lazy, pgettext_lazy
 from password_reset.models import PasswordResetToken
 from password_reset.outbox import OutboxRow
 
+NO_ACCOUNT = gettext_lazy("no account to mail")
+
 type_rows = Callable[[Any], QuerySet[Any]]
 
 
@@ -71,13 +73,20 @@ class TokenStateFilter(StateFilter):
 
 
 def of_mail(row: OutboxRow) -> str:
-    """Return what became of an email, in a word or two."""
+    """Return what became of an email, in a word or two, and what its reader said."""
+    if row.disowned_at:
+        words = {"state": _fate(row), "time": at(row.disowned_at)}
+        return _("%(state)s; at %(time)s its reader said: it was not me") % words
+    return _fate(row)
+
+
+def _fate(row: OutboxRow) -> str:
     if row.failed_at:
         return _("given up")
     if row.processed_at:
         if row.is_held:
             return _("not sent: limit of the address")
-        return _("sent") if row.mails_sent else _("no account to mail")
+        return _("sent") if row.mails_sent or row.disowned_at else str(NO_ACCOUNT)
     if row.next_attempt_at is None or row.next_attempt_at <= timezone.now():
         return _("due now")
     return _("waiting until %(time)s") % {"time": at(row.next_attempt_at)}

@@ -35,6 +35,9 @@ PAGES: list[tuple[str, str, dict[str, Any]]] = [
     ("link-expired", "link_expired", DESKTOP),
     ("link-used", "link_used", DESKTOP),
     ("link-unknown", "link_unknown", DESKTOP),
+    ("not-me", "not_me", DESKTOP),
+    ("not-me-changed", "not_me_changed", DESKTOP),
+    ("not-me-changed-done", "not_me_changed_done", DESKTOP),
     ("too-many", "rate_limited", DESKTOP),
     ("unavailable", "unavailable", DESKTOP),
     ("cookies-refused", "cookies_refused", DESKTOP),
@@ -43,7 +46,11 @@ PAGES: list[tuple[str, str, dict[str, Any]]] = [
     ("new-password-dark", "reset", DESKTOP | {"color_scheme": "dark"}),
     ("new-password-arabic", "reset", DESKTOP | {"locale": "ar"}),
 ]
-MAILS = {"mail-link": "reset", "mail-changed": "complete"}
+MAILS = {
+    "mail-link": "reset",
+    "mail-changed": "complete",
+    "mail-explanation": "without_a_password",
+}
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """Every state in which a page of the flow can be seen, and how to get there."""
 
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -14,6 +15,7 @@ from tests.tools.walk import token_in
 
 FORM, RESET = "/forgot-password", "/reset-password"
 UNKNOWN = "0" * 64
+NOT_ME = re.compile(r"/reset-password/not-me\?n=\S+")
 
 
 class Stage:
@@ -119,6 +121,46 @@ def cookies_refused(stage: Stage) -> None:
     stage.window.send()
 
 
+def not_me_path(message: Any) -> str:
+    return NOT_ME.search(message.body)[0]
+
+
+def not_me(stage: Stage) -> None:
+    stage.link()
+    stage.goto(not_me_path(mail.outbox[-1]))
+
+
+def not_me_done(stage: Stage) -> None:
+    not_me(stage)
+    stage.window.send()
+
+
+def not_me_again(stage: Stage) -> None:
+    not_me_done(stage)
+    stage.goto(not_me_path(mail.outbox[-1]))
+
+
+def not_me_changed(stage: Stage) -> None:
+    complete(stage)
+    stage.goto(not_me_path(mail.outbox[-1]))
+
+
+def not_me_changed_done(stage: Stage) -> None:
+    not_me_changed(stage)
+    stage.window.send()
+
+
+def not_me_unknown(stage: Stage) -> None:
+    stage.goto("/reset-password/not-me?n=request.1:1:1")
+
+
+def without_a_password(stage: Stage) -> None:
+    """Not a page of its own: the mail is."""
+    stage.user.set_unusable_password()
+    stage.user.save()
+    stage.window.ask(stage.user.email)
+
+
 #: Each state and the status of its page.
 STATES: dict[Callable[[Stage], None], int] = {
     form: 200,
@@ -133,6 +175,12 @@ STATES: dict[Callable[[Stage], None], int] = {
     link_used: 410,
     link_unknown: 404,
     link_legacy: 410,
+    not_me: 200,
+    not_me_done: 200,
+    not_me_again: 200,
+    not_me_changed: 200,
+    not_me_changed_done: 200,
+    not_me_unknown: 404,
     rate_limited: 429,
     proof_needed: 429,
     unavailable: 503,
