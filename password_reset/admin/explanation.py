@@ -216,6 +216,22 @@ def _changes_of(user: Any) -> Iterator[Finding]:
 
 
 def _fate(row: PasswordResetRequest) -> Iterator[Finding]:
+    yield from _mails_of(row)
+    if row.failed_at:
+        words = {"time": at(row.failed_at), "reason": reasons.in_words(row.last_error)}
+        yield Finding("error", _("At %(time)s given up: %(reason)s.") % words)
+    elif row.is_held:
+        words = {"reason": reasons.in_words(row.last_error)}
+        yield Finding("warning", _("Nothing was mailed: %(reason)s.") % words)
+    elif row.processed_at and not row.mails_sent:
+        yield Finding(
+            "warning", _("Nothing was mailed: no account that may be reset was found.")
+        )
+    elif not row.processed_at:
+        yield from _wait(row)
+
+
+def _mails_of(row: PasswordResetRequest) -> Iterator[Finding]:
     for token in row.tokens.all():
         if token.sent_at:
             words = {
@@ -234,18 +250,6 @@ def _fate(row: PasswordResetRequest) -> Iterator[Finding]:
         words = {"time": at(row.disowned_at)}
         sentence = _("At %(time)s the reader said: it was not me. The links ended.")
         yield Finding("warning", sentence % words)
-    if row.failed_at:
-        words = {"time": at(row.failed_at), "reason": reasons.in_words(row.last_error)}
-        yield Finding("error", _("At %(time)s given up: %(reason)s.") % words)
-    elif row.is_held:
-        words = {"reason": reasons.in_words(row.last_error)}
-        yield Finding("warning", _("Nothing was mailed: %(reason)s.") % words)
-    elif row.processed_at and not row.mails_sent:
-        yield Finding(
-            "warning", _("Nothing was mailed: no account that may be reset was found.")
-        )
-    elif not row.processed_at:
-        yield from _wait(row)
 
 
 def _wait(row: PasswordResetRequest) -> Iterator[Finding]:
