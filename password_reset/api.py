@@ -22,11 +22,11 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.debug import sensitive_variables
 from django.views.generic import View
 
-from . import flows, metrics, ratelimit, services
+from . import codes, flows, metrics, ratelimit, services
 from .bodies import BadBody, BodyLimit, check_request
 from .conf import conf
 from .durations import in_words, rounded_up
-from .forms import MailboxField
+from .forms import CODE_SHAPE, MailboxField
 from .reporting import RedactingReporter
 from .visitors import visitor_of
 
@@ -191,6 +191,29 @@ class VerifyEndpoint(Endpoint):
         return JsonResponse(
             {"valid": True, "expires_at": _with_offset(token.expires_at)}
         )
+
+
+class CodeEndpoint(RequestEndpoint):
+    """Turn the code of an email into a token, from the network that asked for it."""
+
+    @sensitive_variables("body", "opened", "code")
+    def post(self, request: HttpRequest, body: dict[str, Any]) -> JsonResponse:
+        email, code = self.email_of(body), codes.clean(text_of(body, "code"))
+        if not conf.codes:
+            raise Problem("token_invalid", 404, _("Codes are switched off."))
+        if code is None:
+            raise invalid(str(CODE_SHAPE))
+        try:
+            opened = flows.open_with_code_for(email, code, visitor_of(request))
+        except codes.CodeError as error:
+            detail = _("This code does not work.")
+            left = error.tries_left
+            raise Problem("token_invalid", 404, detail, tries_left=left) from error
+        expires_at = _with_offset(opened.token.expires_at)
+        return JsonResponse({"token": opened.raw, "expires_at": expires_at})
+
+    def count(self, code: str) -> None:
+        """Count nothing: this is no request for a link."""
 
 
 class ResetEndpoint(Endpoint):

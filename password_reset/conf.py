@@ -109,6 +109,11 @@ class Settings:
         return self._flag("ENABLED", True)
 
     @property
+    def codes(self) -> bool:
+        """Whether emails also carry a code, to type where the request was made."""
+        return self._flag("CODES", False)
+
+    @property
     def token_lifetime(self) -> timedelta:
         """How long a link works from the moment it is made."""
         return self._duration(

@@ -19,7 +19,12 @@ from django.db import models, router, transaction
 from django.utils import timezone
 
 from . import metrics, revokers, tokens, users, worker
-from .models import PasswordResetNotice, PasswordResetRequest, PasswordResetToken
+from .models import (
+    PasswordResetCode,
+    PasswordResetNotice,
+    PasswordResetRequest,
+    PasswordResetToken,
+)
 from .outbox import OutboxRow
 from .signals import reset_disowned
 
@@ -89,11 +94,12 @@ def disown(signed: str, *, ip_address: str | None, user_agent: str) -> Disowned:
     return done
 
 
-def _disown_request(row: OutboxRow) -> Disowned:
+def _disown_request(row: Any) -> Disowned:
     with transaction.atomic(using=row._state.db):
         if not _mark(row):
             return Disowned(row, is_new=False)
         links = PasswordResetToken.objects.filter(pk__in=_open_links(row))
+        PasswordResetCode.objects.filter(request__email=row.email).void()
         return Disowned(row, True, links.void())
 
 
@@ -124,6 +130,7 @@ def _disown_change(row: PasswordResetNotice) -> Disowned:
     # Stamped after the commit, as a reset does: inside, two links deadlock.
     links = PasswordResetToken.objects.filter(user_id=row.user_id, created_at__lte=at)
     voided = links.usable().void()
+    PasswordResetCode.objects.filter(user_id=row.user_id, created_at__lte=at).void()
     ended += revokers.end_sessions(user, before=at)
     _after_commit(row, partial(worker.wake, worker.deliver_notice, row.pk))
     return Disowned(row, True, voided, ended)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from django.views.decorators.debug import sensitive_variables
 
-from . import challenge, disowning, metrics, ratelimit, services
+from . import challenge, codes, disowning, metrics, ratelimit, services
 from .models import PasswordResetRequest, PasswordResetToken
 from .visitors import Visitor
 
@@ -18,6 +18,8 @@ __all__ = [
     "disown",
     "finish_reset",
     "look_at",
+    "open_with_code",
+    "open_with_code_for",
     "request_link",
     "reset_password",
     "send_link",
@@ -61,6 +63,33 @@ def look_at(raw: object, visitor: Visitor) -> PasswordResetToken:
     unknown link counts as an attempt.
     """
     return _find(raw, visitor, counted=frozenset({"invalid"}))
+
+
+@sensitive_variables("code")
+def open_with_code(
+    request_id: int | None, code: str, visitor: Visitor
+) -> codes.OpenedLink:
+    """Count an attempt and return the link that a code becomes, for the browser that
+    made a request. Raises ``codes.CodeError``.
+    """
+    ratelimit.enforce_attempt_limit(visitor.ip_address)
+    return services.open_with_code(
+        request_id, code, ip_address=visitor.ip_address, user_agent=visitor.user_agent
+    )
+
+
+@sensitive_variables("code")
+def open_with_code_for(email: str, code: str, visitor: Visitor) -> codes.OpenedLink:
+    """Do the same for a client that keeps no cookie: with the latest request for the
+    address from the visitor's own network, so that no stranger can use up its tries.
+    """
+    ratelimit.enforce_attempt_limit(visitor.ip_address)
+    return services.open_with_code(
+        services.latest_request(email, visitor.ip_address),
+        code,
+        ip_address=visitor.ip_address,
+        user_agent=visitor.user_agent,
+    )
 
 
 @sensitive_variables("raw")

@@ -1,4 +1,4 @@
-"""The two forms that people fill in."""
+"""The forms that people fill in."""
 
 from __future__ import annotations
 
@@ -21,6 +21,9 @@ from django.core.exceptions import ValidationError
 from django.core.validators import EmailValidator
 from django.utils.deconstruct import deconstructible
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
+
+from . import codes
 
 #: RFC 5321 4.5.3.1.3: a path is at most 256 octets, two of which are its brackets.
 EMAIL_LENGTH = 254
@@ -32,6 +35,11 @@ RULE_KINDS = {
     CommonPasswordValidator: "common",
     NumericPasswordValidator: "numeric",
 }
+
+CODE_SHAPE = _("The code has eight letters, such as BCDF-GHJK.")
+NO_MORE_TRIES = _(
+    "No code works here any more. Open the link in the email, or ask for another one."
+)
 
 
 @deconstructible
@@ -99,6 +107,47 @@ class PasswordResetForm(forms.Form):
             raise ValidationError(_("Enter one email address."), code="repeated")
         email: str = self.cleaned_data["email"]
         return email
+
+
+class CodeForm(forms.Form):
+    """Type the code of an email; ``cleaned_data["code"]`` is its letters alone."""
+
+    code = forms.CharField(
+        label=_("Code from the email"),
+        max_length=64,
+        error_messages={
+            "required": _("Enter the code from the email."),
+            "max_length": CODE_SHAPE,
+        },
+        widget=forms.TextInput(
+            attrs={
+                "autocomplete": "one-time-code",
+                "autocapitalize": "characters",
+                "spellcheck": "false",
+                "dir": "ltr",
+            }
+        ),
+    )
+
+    def clean_code(self) -> str:
+        """Refuse what is no code at all: it counts as no try."""
+        letters = codes.clean(self.cleaned_data["code"])
+        if letters is None:
+            raise ValidationError(CODE_SHAPE, code="shape")
+        return letters
+
+    def refuse(self, tries_left: int) -> None:
+        """Say that the code opens nothing. The number of tries that are left is the
+        same whether or not anybody has the address.
+        """
+        message = ngettext(
+            "This is not the code in the newest email. You have %(count)d try left.",
+            "This is not the code in the newest email. You have %(count)d tries left.",
+            tries_left,
+        )
+        self.add_error(
+            "code", message % {"count": tries_left} if tries_left else NO_MORE_TRIES
+        )
 
 
 class SetPasswordForm(DjangoSetPasswordForm):  # type: ignore[type-arg]

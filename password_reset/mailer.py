@@ -19,6 +19,7 @@ from django.utils import translation
 from django.utils.encoding import punycode
 
 from . import tokens
+from .codes import LIFETIME, in_groups
 from .conf import conf
 from .mail_connection import MailConnection, check_address
 from .models import PasswordResetNotice, PasswordResetRequest
@@ -45,9 +46,10 @@ def reset_message(
     raw: str,
     expires_at: datetime,
     to: str = "",
+    code: str = "",
 ) -> EmailMultiAlternatives:
-    """Write the email with the link, in the reader's language; it goes to the address
-    on file unless ``to`` is given.
+    """Write the email with the link and, where there is one, the code, in the reader's
+    language; it goes to the address on file unless ``to`` is given.
 
     The row is a request, or a notice whose reader said that they changed no password.
     """
@@ -57,6 +59,8 @@ def reset_message(
             **_context(row, user),
             "link": link(raw),
             "is_first": not user.has_usable_password(),
+            "code": in_groups(code),
+            "code_lifetime": LIFETIME,
             "expires_at": expires_at,
             "token_lifetime": conf.token_lifetime,
             "requested_at": row.created_at if is_asked else None,

@@ -49,6 +49,11 @@ class PasswordResetRequest(OutboxRow):
     #: When those on the address who have no password were told how to log in.
     explained_at = models.DateTimeField(_("explained at"), null=True, blank=True)
 
+    #: Codes that were typed for this request, right or wrong.
+    code_tries = models.PositiveSmallIntegerField(
+        default=0, db_default=0, editable=False
+    )
+
     objects = PrimaryManager.from_queryset(OutboxQuerySet)()
 
     class Meta:
@@ -215,9 +220,72 @@ class PasswordResetToken(models.Model):
         """Return whether this user may still spend this token: active, same password,
         same address. Without a password only while the site invites to set a first one.
         """
-        return answer_to(user) is Answer.LINK and tokens.matches(
-            self.fingerprint, *identity(user)
-        )
+        return _matches(self.fingerprint, user)
+
+
+def _matches(fingerprint: str, user: AbstractBaseUser) -> bool:
+    may_reset = answer_to(user) is Answer.LINK
+    return may_reset and tokens.matches(fingerprint, *identity(user))
+
+
+class PasswordResetCodeQuerySet(models.QuerySet["PasswordResetCode"]):
+    """Named sets of codes."""
+
+    def usable(self) -> Self:
+        """Codes that are neither spent, voided nor expired."""
+        return self.filter(used_at__isnull=True, expires_at__gt=timezone.now())
+
+    def spend(self, pk: int) -> bool:
+        """Spend a usable code; ``False`` when somebody else was first."""
+        return self.usable().filter(pk=pk).update(used_at=timezone.now()) == 1
+
+    def void(self) -> int:
+        """Make codes useless and return how many were still open."""
+        return self.filter(used_at__isnull=True).update(used_at=timezone.now())
+
+
+class PasswordResetCode(models.Model):
+    """A code in an email, known by a keyed digest alone."""
+
+    request = models.ForeignKey(
+        PasswordResetRequest,
+        models.CASCADE,
+        related_name="codes",
+        verbose_name=_("request"),
+    )
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.CASCADE,
+        related_name="+",
+        verbose_name=_("user"),
+    )
+    email = models.CharField(_("sent to"), max_length=320)
+    digest = models.CharField(max_length=64, editable=False)
+    fingerprint = models.CharField(max_length=64, editable=False)
+    created_at = models.DateTimeField(
+        _("created at"), default=timezone.now, editable=False
+    )
+    expires_at = models.DateTimeField(_("expires at"))
+    #: Spent or voided.
+    used_at = models.DateTimeField(_("used at"), null=True, blank=True)
+
+    objects = PrimaryManager.from_queryset(PasswordResetCodeQuerySet)()
+
+    class Meta:
+        db_table = "password_reset_codes"
+        verbose_name = _("password reset code")
+        verbose_name_plural = _("password reset codes")
+        default_permissions = ()
+        indexes = [
+            models.Index(fields=["expires_at"], name="password_reset_codes_expires")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.email} ({self.created_at:%Y-%m-%d %H:%M})"
+
+    def matches(self, user: AbstractBaseUser) -> bool:
+        """Return whether this user may still spend this code, as of a token."""
+        return _matches(self.fingerprint, user)
 
 
 class PasswordResetNotice(OutboxRow):

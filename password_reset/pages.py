@@ -33,6 +33,7 @@ class Page(StrEnum):
 
     REQUEST = "request"
     DONE = "done"
+    CODE = "code"
     CONFIRM = "confirm"
     COMPLETE = "complete"
     DISOWN = "disown"

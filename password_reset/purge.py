@@ -16,6 +16,7 @@ from django.utils import timezone
 from . import metrics
 from .conf import conf
 from .models import (
+    PasswordResetCode,
     PasswordResetNotice,
     PasswordResetRequest,
     PasswordResetToken,
@@ -41,6 +42,7 @@ class PurgeResult:
     requests: int = 0
     notices: int = 0
     sessions: int = 0
+    codes: int = 0
 
 
 def purge(
@@ -80,8 +82,11 @@ def _dead_rows() -> dict[str, list[tuple[QuerySet[Any], str]]]:
     used = PasswordResetToken.objects.filter(
         used_at__lte=tokens_before, expires_at__gt=tokens_before
     )
+    codes = PasswordResetCode.objects.filter(expires_at__lte=timezone.now())
     return {
         "tokens": [(expired, "expires_at"), (used, "used_at")],
+        # Before the requests, whose deletion would look for them one by one.
+        "codes": [(codes, "expires_at")],
         "requests": [
             (
                 PasswordResetRequest.objects.settled().filter(

@@ -28,15 +28,21 @@ from django.db import (
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 
-from . import metrics, revokers, tokens, users, worker
+from . import codes, metrics, revokers, tokens, users, worker
 from .conf import conf
-from .models import PasswordResetNotice, PasswordResetRequest, PasswordResetToken
+from .models import (
+    PasswordResetCode,
+    PasswordResetNotice,
+    PasswordResetRequest,
+    PasswordResetToken,
+)
 from .outbox import FIRST_PAUSE, HELD, OutboxQuerySet
 from .purge import PurgeResult, purge
 from .ratelimit import CounterUnavailable
 from .redaction import redact
 from .revokers import RevocationFailed
 from .signals import reset_completed, reset_rejected, reset_requested
+from .visitors import client_network
 
 __all__ = [
     "Backlog",
@@ -46,6 +52,8 @@ __all__ = [
     "TokenError",
     "backlog",
     "find_token",
+    "latest_request",
+    "open_with_code",
     "process_due",
     "purge",
     "record_outage",
@@ -65,6 +73,8 @@ RETRY_AFTER = 60
 #: Emails that a worker has on their way at once, where nobody says otherwise.
 CONCURRENCY = worker.SENDERS
 COUNTED = "_password_reset_counted"
+#: Requests for one address among which a client without a cookie finds its own.
+NETWORKS_READ = 100
 
 
 class TokenError(Exception):
@@ -164,6 +174,38 @@ def find_token(raw: object) -> PasswordResetToken:
     return token
 
 
+@sensitive_variables("code")
+def open_with_code(
+    request_id: int | None, code: str, *, ip_address: str | None, user_agent: str
+) -> codes.OpenedLink:
+    """Spend the code of a request's email and return the link that it becomes.
+
+    ``code`` has the shape that ``codes.clean`` returns. Raises ``codes.CodeError`` with
+    the number of tries that are left: five for each request, known address or not.
+    """
+    try:
+        if request_id is None:
+            raise codes.CodeError(0)
+        return codes.redeem(
+            request_id, code, ip_address=ip_address, user_agent=user_agent
+        )
+    except codes.CodeError:
+        _record_wrong_code(request_id, ip_address)
+        raise
+
+
+def latest_request(email: str, ip_address: str | None) -> int | None:
+    """Return the key of the latest request for an address that came from the same
+    network and may still have a code; ``None`` for none.
+    """
+    network = client_network(ip_address)
+    rows = PasswordResetRequest.objects.filter(
+        email=email.strip(), created_at__gt=timezone.now() - codes.HANDLE_LIFETIME
+    ).order_by("-created_at")
+    found = rows.values_list("pk", "ip_address")[:NETWORKS_READ]
+    return next((pk for pk, asked in found if client_network(asked) == network), None)
+
+
 @sensitive_variables("raw", "new_password")
 def reset_password(
     raw: object, new_password: str, *, ip_address: str | None, user_agent: str
@@ -217,6 +259,17 @@ def record_rejection(raw: object, reason: str, ip_address: str | None) -> None:
     logger.warning(
         "Invalid reset token attempt",
         extra={"token": tokens.mask(raw), "ip": ip_address, "reason": reason},
+    )
+
+
+def _record_wrong_code(request_id: int | None, ip_address: str | None) -> None:
+    """Log and announce that a code was refused; never the code."""
+    reset_rejected.send_robust(
+        sender=PasswordResetCode, reason="code", ip_address=ip_address
+    )
+    logger.warning(
+        "Invalid reset code attempt",
+        extra={"reset_request": request_id, "ip": ip_address},
     )
 
 
@@ -369,6 +422,7 @@ def _finish(reset: _Reset) -> ResetResult:
         count += revokers.end_sessions(reset.user, before=reset.at)
     with _robust("stamp the other links"):
         PasswordResetToken.objects.filter(user_id=reset.user.pk).void()
+        PasswordResetCode.objects.filter(user_id=reset.user.pk).void()
     with _robust("release the notice"):
         _release(reset.notice, count)
     _after_commit(reset.token, partial(_announce, reset, count))

@@ -1,4 +1,4 @@
-"""The pages, under Django's own four names and without a namespace.
+"""The pages, under Django's own names and without a namespace.
 
 The admin's log-in page shows a link where ``admin_password_reset`` is a page.
 """
@@ -11,6 +11,7 @@ from . import not_me, views
 
 request = views.PasswordResetView.as_view()
 done = views.PasswordResetDoneView.as_view()
+code = views.PasswordResetCodeView.as_view()
 confirm = views.PasswordResetConfirmView.as_view()
 complete = views.PasswordResetCompleteView.as_view()
 disown = not_me.PasswordResetDisownView.as_view()
@@ -19,6 +20,7 @@ urlpatterns = [
     re_path(r"^forgot-password/?$", request, name="password_reset"),
     re_path(r"^forgot-password/?$", request, name="admin_password_reset"),
     re_path(r"^forgot-password/done/?$", done, name="password_reset_done"),
+    re_path(r"^forgot-password/code/?$", code, name="password_reset_code"),
     re_path(r"^reset-password/?$", confirm, name="password_reset_confirm"),
     re_path(r"^reset-password/done/?$", complete, name="password_reset_complete"),
     re_path(r"^reset-password/not-me/?$", disown, name="password_reset_disown"),

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, TypeVar
 
+from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
 from django.core.exceptions import ValidationError
 from django.db import transaction
@@ -27,11 +28,11 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 from django.views.generic import View
 
-from . import flows, metrics, ratelimit, services
+from . import codes, flows, metrics, ratelimit, services
 from .bodies import BadBody, BodyLimit, check_request
 from .challenge import PROOF_FIELD, WAIT_WITHOUT_PROOF, Challenge, ProofNeeded
 from .conf import conf
-from .forms import PasswordResetForm, SetPasswordForm, password_rules
+from .forms import CodeForm, PasswordResetForm, SetPasswordForm, password_rules
 from .models import PasswordResetToken
 from .pages import Page, login_url, path_of
 from .redaction import scrub
@@ -47,6 +48,10 @@ DEAD_LINKS = {
     "expired": ("password_reset/link_expired.html", 410),
     "used": ("password_reset/link_used.html", 410),
 }
+
+
+#: Names the request that a browser made, so that it may type the code of its email.
+REQUEST_COOKIE = "password_reset_request"
 
 
 class FlowCsrfMiddleware(CsrfViewMiddleware):
@@ -201,6 +206,18 @@ class FlowView(View):
         """Count an answer; only requests for a link are."""
 
 
+def _remember(response: HttpResponse, handle: str) -> None:
+    response.set_cookie(
+        REQUEST_COOKIE,
+        handle,
+        max_age=codes.HANDLE_LIFETIME,
+        path=path_of(Page.REQUEST),
+        secure=settings.SESSION_COOKIE_SECURE,
+        httponly=True,
+        samesite="Lax",
+    )
+
+
 @decorator_from_middleware(FlowCsrfMiddleware)
 def _csrf_protected(
     request: HttpRequest, view: FlowView, *args: Any, **kwargs: Any
@@ -228,11 +245,15 @@ class PasswordResetView(FlowView):
             return self.page(self.template_name, form=form)
         email = form.cleaned_data["email"]
         proof = request.POST.get(PROOF_FIELD, "")
+        visitor = visitor_of(request)
         try:
-            flows.request_link(email, visitor_of(request), source="web", proof=proof)
+            row = flows.request_link(email, visitor, source="web", proof=proof)
         except ProofNeeded as needed:
             return self.ask_for_proof(form, needed.challenge)
-        return HttpResponseRedirect(str(self.success_url or path_of(Page.DONE)))
+        response = HttpResponseRedirect(str(self.success_url or path_of(Page.DONE)))
+        if conf.codes:
+            _remember(response, codes.handle_of(row))
+        return response
 
     def ask_for_proof(
         self, form: PasswordResetForm, challenge: Challenge
@@ -265,9 +286,20 @@ class PasswordResetDoneView(FlowView):
 
     template_name = "password_reset/done.html"
     flow_page = Page.DONE
+    code_form_class = CodeForm
 
     def get(self, request: HttpRequest) -> HttpResponse:
-        return self.page(self.template_name, token_lifetime=conf.token_lifetime)
+        return self.done_page(self.code_form_class())
+
+    def done_page(self, form: CodeForm) -> HttpResponse:
+        """Render the page with the field for a code, in the browser that asked."""
+        waits = conf.codes and REQUEST_COOKIE in self.request.COOKIES
+        return self.page(
+            self.template_name,
+            token_lifetime=conf.token_lifetime,
+            code_lifetime=codes.LIFETIME,
+            code_form=form if waits or form.is_bound else None,
+        )
 
 
 class PasswordResetConfirmView(FlowView):
@@ -328,6 +360,42 @@ class PasswordResetConfirmView(FlowView):
             username=form.user.get_username(),
             password_rules=password_rules(),
         )
+
+
+class PasswordResetCodeView(PasswordResetDoneView):
+    """Take the code of an email: a right one opens the form as the link does."""
+
+    flow_page = Page.CODE
+    http_method_names = ["get", "post", "head", "options"]
+    confirm_view_class = PasswordResetConfirmView
+
+    def get(self, request: HttpRequest) -> HttpResponse:
+        return HttpResponseRedirect(path_of(Page.DONE))
+
+    @sensitive_variables("opened")
+    def post(self, request: HttpRequest) -> HttpResponse:
+        if not conf.codes:
+            return self.get(request)
+        form = self.code_form_class(request.POST)
+        if form.is_valid():
+            handle = codes.request_of(request.COOKIES.get(REQUEST_COOKIE, ""))
+            try:
+                opened = flows.open_with_code(
+                    handle, form.cleaned_data["code"], visitor_of(request)
+                )
+            except codes.CodeError as error:
+                form.refuse(error.tries_left)
+            else:
+                return self.open(opened)
+        return self.done_page(form)
+
+    @sensitive_variables("opened")
+    def open(self, opened: codes.OpenedLink) -> HttpResponse:
+        """Answer the page that the link opens, with its secret in the form."""
+        view = self.confirm_view_class()
+        view.setup(self.request)
+        user, initial = opened.token.user, {"token": opened.raw}
+        return view.form_page(view.form_class(user, initial=initial))
 
 
 class PasswordResetCompleteView(FlowView):

@@ -15,7 +15,7 @@ from datetime import timedelta
 from functools import partial
 from threading import Lock, Thread
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 from uuid import UUID
 
 from django.contrib.auth.base_user import AbstractBaseUser
@@ -23,7 +23,7 @@ from django.db import DatabaseError, OperationalError, connections, router
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 
-from . import mail_connection, mailer, metrics, ratelimit, tokens, users
+from . import codes, mail_connection, mailer, metrics, ratelimit, tokens, users
 from .budgets import Scope
 from .conf import conf
 from .embedded import EmbeddedWorker
@@ -453,7 +453,7 @@ def _letters(
     return letters
 
 
-@sensitive_variables("raw")
+@sensitive_variables("raw", "code")
 def _mail_link(
     row: PasswordResetRequest | PasswordResetNotice,
     user: AbstractBaseUser,
@@ -472,7 +472,8 @@ def _mail_link(
         ip_address=row.ip_address,
         user_agent=row.user_agent,
     )
-    message = mailer.reset_message(row, user, raw, token.expires_at, token.email)
+    code = codes.issue(row, user) if _has_code(row) else ""
+    message = mailer.reset_message(row, user, raw, token.expires_at, token.email, code)
     message_id = mailer.send(message, connection)[:255]
     PasswordResetToken.objects.filter(pk=token.pk).update(
         message_id=message_id, sent_at=timezone.now()
@@ -489,6 +490,17 @@ def _mail_explanation(
         metrics.explanations_total.inc()
     # A later attempt sends what else the row asks for, and not this again.
     PasswordResetRequest.objects.filter(pk=row.pk).update(explained_at=timezone.now())
+
+
+def _has_code(
+    row: PasswordResetRequest | PasswordResetNotice,
+) -> TypeGuard[PasswordResetRequest]:
+    """Return whether somebody waits who could type a code: staff do not."""
+    return (
+        conf.codes
+        and isinstance(row, PasswordResetRequest)
+        and row.source != PasswordResetRequest.Source.ADMIN
+    )
 
 
 def _notice_jobs(rows: list[PasswordResetNotice]) -> Iterator[Job]:

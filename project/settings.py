@@ -153,6 +153,7 @@ PASSWORD_RESET_APP_NAME = values["APP_NAME"]
 PASSWORD_RESET_SUPPORT_EMAIL = values["SUPPORT_EMAIL"] or None
 PASSWORD_RESET_SUPPORT_URL = values["SUPPORT_URL"] or None
 PASSWORD_RESET_ENABLED = values["FEATURE_PASSWORD_RESET"]
+PASSWORD_RESET_CODES = True
 PASSWORD_RESET_TRUSTED_PROXIES = values["TRUSTED_PROXIES"]
 # Somebody who tries the flow out asks more often than three times an hour. A deployed
 # site has the package's own limits.

@@ -3,8 +3,9 @@
 \set ON_ERROR_STOP on
 BEGIN;
 
--- No link of the past opens anything.
+-- No link and no code of the past opens anything.
 UPDATE password_reset_tokens SET used_at = now() WHERE used_at IS NULL;
+UPDATE password_reset_codes SET used_at = now() WHERE used_at IS NULL;
 
 -- Nobody gets a second email for a request of the past; the admin shows these rows and can send one again.
 UPDATE password_reset_requests SET failed_at = now(), last_error = 'restored'

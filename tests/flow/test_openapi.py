@@ -2,6 +2,7 @@
 documented.
 """
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -22,12 +23,13 @@ from tests.tools.walk import call, token_in
 
 PATH = Path(password_reset.__file__).with_name("openapi.yaml")
 SPEC = yaml.safe_load(PATH.read_text())
-REQUEST, VERIFY, RESET = ENDPOINTS = [path.lstrip("/") for path in SPEC["paths"]]
+REQUEST, VERIFY, CODE, RESET = ENDPOINTS = [path.lstrip("/") for path in SPEC["paths"]]
 EXAMPLE_TOKEN = SPEC["paths"]["/reset-password"]["post"]["requestBody"]["content"][
     "application/json"
 ]["examples"]["password"]["value"]["token"]
 SCHEMAS = SPEC["components"]["schemas"]
 PROBLEM = "application/problem+json"
+OPEN_NOTHING = {"token": "0" * 64, "code": "BBBB-BBBB"}
 
 
 def resolved(part):
@@ -92,8 +94,11 @@ def documented():
                 yield endpoint, status, code
 
 
+ELSEWHERE = {"REMOTE_ADDR": "192.0.2.200"}
+
+
 def token_of(email):
-    call(Client(), REQUEST, {"email": email}, REMOTE_ADDR="192.0.2.200")
+    call(Client(), REQUEST, {"email": email}, **ELSEWHERE)
     services.process_due()
     return token_in(mail.outbox[-1].body)
 
@@ -103,14 +108,18 @@ class Situations:
 
     def __init__(self, settings):
         self.settings, self.client = settings, Client()
+        user = UserFactory()
         self.bodies = {
-            "email": "ada@example.com",
-            "token": token_of(UserFactory().email),
+            "email": user.email,
+            "token": token_of(user.email),
             "password": NEW_PASSWORD,
+            "code": re.search(r"\b[A-Z]{4}-[A-Z]{4}\b", mail.outbox[-1].body)[0],
         }
 
     def done(self, endpoint):
-        return call(self.client, endpoint, self.bodies)
+        # A code works in the network that asked for it.
+        where = ELSEWHERE if endpoint == CODE else {}
+        return call(self.client, endpoint, self.bodies, **where)
 
     def invalid_request(self, endpoint):
         return call(self.client, endpoint, "[]")
@@ -122,7 +131,7 @@ class Situations:
         return call(self.client, endpoint, self.bodies | {"password": "1"})
 
     def token_invalid(self, endpoint):
-        return call(self.client, endpoint, self.bodies | {"token": "0" * 64})
+        return call(self.client, endpoint, self.bodies | OPEN_NOTHING)
 
     def token_expired(self, endpoint):
         with time_machine.travel(timezone.now() + timezone.timedelta(hours=1)):
