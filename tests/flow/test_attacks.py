@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from tests import ROOT
-from tests.attacks import buried, flood, lockout, redis_full
+from tests.attacks import bodies, buried, flood, lockout, redis_full
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -36,6 +36,10 @@ def test_a_full_redis_keeps_nobody_with_a_link_out():
 
 def test_people_behind_junk_have_their_emails():
     assert broken(buried.run(junk=3000)) == []
+
+
+def test_a_heavy_body_in_an_exotic_charset_is_refused_at_once():
+    assert broken(bodies.run(charsets=("punycode",))) == []
 
 
 def test_the_command_names_what_there_is():
