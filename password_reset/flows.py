@@ -20,6 +20,7 @@ __all__ = [
     "look_at",
     "open_with_code",
     "open_with_code_for",
+    "renew_link",
     "request_link",
     "reset_password",
     "send_link",
@@ -49,6 +50,21 @@ def request_link(
             visitor.ip_address, email, visitor.device, is_proven=is_proven
         )
         return _request(email, visitor, source, is_held=admission.is_held)
+
+
+@sensitive_variables("raw")
+def renew_link(raw: object, visitor: Visitor, *, source: str) -> PasswordResetRequest:
+    """Accept a request for the address that a link was mailed to, counted like any.
+
+    Raises ``TokenError`` where no row answers the link, which counts as an attempt.
+    """
+    try:
+        email = services.address_of(raw)
+    except services.TokenError as error:
+        services.record_rejection(raw, error.reason, visitor.ip_address)
+        ratelimit.enforce_attempt_limit(visitor.ip_address)
+        raise
+    return request_link(email, visitor, source=source)
 
 
 def send_link(email: str) -> PasswordResetRequest:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,7 @@ from django.contrib.auth.password_validation import (
 from django.core.exceptions import ValidationError
 from django.core.validators import EmailValidator
 from django.utils.deconstruct import deconstructible
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
@@ -35,6 +37,15 @@ RULE_KINDS = {
     CommonPasswordValidator: "common",
     NumericPasswordValidator: "numeric",
 }
+#: The codes of their errors, by which a refused password marks its rules.
+RULE_CODES = {
+    "password_too_short": "length",
+    "password_too_similar": "similar",
+    "password_too_common": "common",
+    "password_entirely_numeric": "numeric",
+}
+#: What the page's script can judge while somebody types.
+JUDGED_KINDS = {"length", "numeric"}
 
 CODE_SHAPE = _("The code has eight letters, such as BCDF-GHJK.")
 NO_MORE_TRIES = _(
@@ -155,7 +166,14 @@ class SetPasswordForm(DjangoSetPasswordForm):  # type: ignore[type-arg]
     validates and saves.
     """
 
-    error_messages = {"password_mismatch": _("The two passwords are not the same.")}
+    error_messages = {
+        "password_mismatch": _(
+            "The two passwords are not the same. Both fields are empty again."
+        ),
+        "password_once": _(
+            "Enter the new password twice. Both fields are empty again."
+        ),
+    }
 
     token = forms.CharField(widget=forms.HiddenInput, required=False)
 
@@ -167,10 +185,22 @@ class SetPasswordForm(DjangoSetPasswordForm):  # type: ignore[type-arg]
             field.widget.attrs.update(attributes)
         first.label, second.label = _("New password"), _("New password once more")
         first.error_messages["required"] = _("Enter a new password.")
-        second.error_messages["required"] = _("Enter the same password once more.")
         # The page has the rules as a list; any text here makes Django name that list in
         # aria-describedby.
         first.help_text, second.help_text = " ", ""
+
+    def validate_passwords(self, *args: Any, **kwargs: Any) -> None:
+        """Put what is wrong with the second field on the first: both come back empty,
+        and that one has to be filled in first.
+        """
+        super().validate_passwords(*args, **kwargs)
+        differ = self.has_error("new_password2", "password_mismatch")
+        code = "password_mismatch" if differ else "password_once"
+        if self.errors.pop("new_password2", None) and not self.has_error(
+            "new_password1"
+        ):
+            message = self.error_messages[code]
+            self.add_error("new_password1", ValidationError(message, code=code))
 
     def validate_password_for_user(
         self, user: AbstractBaseUser, *args: Any, **kwargs: Any
@@ -178,6 +208,19 @@ class SetPasswordForm(DjangoSetPasswordForm):  # type: ignore[type-arg]
         """Leave the validators to the service, so that one which asks a remote list
         asks it once.
         """
+
+    def refuse(self, error: ValidationError) -> None:
+        """Add what the site's validators say, in the words of the page's rules."""
+        rules = {rule.kind: rule for rule in password_rules() if rule.kind}
+        for each in error.error_list:
+            rule = rules.get(RULE_CODES.get(each.code or "", ""))
+            said = ValidationError(rule.words, code=each.code) if rule else each
+            self.add_error("new_password1", said)
+
+    def rules(self) -> list[PasswordRule]:
+        """Return the site's rules, with those marked that the password broke."""
+        errors = self.errors.as_data().get("new_password1", [])
+        return password_rules(RULE_CODES.get(error.code or "") for error in errors)
 
 
 @dataclass(frozen=True)
@@ -189,21 +232,52 @@ class PasswordRule:
     kind: str
     text: str
     minimum: int | None = None
+    is_broken: bool = False
+
+    @property
+    def is_judged(self) -> bool:
+        """Return whether the page can judge it; otherwise saving does."""
+        return self.kind in JUDGED_KINDS
+
+    @property
+    def words(self) -> str:
+        """Return the rule in the page's words, the same before and after a refusal."""
+        if self.kind == "length":
+            return _length_in_words(self.minimum or 0)
+        return {
+            "numeric": gettext("Not only digits"),
+            "similar": gettext("Nothing like your name or your email address"),
+            "common": gettext("Not a password that many people use"),
+        }.get(self.kind, self.text)
 
 
-def password_rules() -> list[PasswordRule]:
+def password_rules(broken: Iterable[str | None] = ()) -> list[PasswordRule]:
     """Return what the site asks of a password, one rule for each validator that has
-    words for it.
+    words for it; those that the page can judge come first.
     """
+    kinds = set(broken)
     rules = [
-        PasswordRule(
-            kind=RULE_KINDS.get(type(validator), ""),
-            text=validator.get_help_text(),
-            minimum=getattr(validator, "min_length", None),
-        )
-        for validator in get_default_password_validators()
+        _rule_of(validator, kinds) for validator in get_default_password_validators()
     ]
-    return [rule for rule in rules if rule.text]
+    return sorted(
+        (rule for rule in rules if rule.text), key=lambda rule: not rule.is_judged
+    )
+
+
+def _rule_of(validator: Any, broken: set[str | None]) -> PasswordRule:
+    kind = RULE_KINDS.get(type(validator), "")
+    return PasswordRule(
+        kind=kind,
+        text=validator.get_help_text(),
+        minimum=getattr(validator, "min_length", None),
+        is_broken=kind in broken,
+    )
+
+
+def _length_in_words(minimum: int) -> str:
+    return ngettext(
+        "At least %(counter)s character", "At least %(counter)s characters", minimum
+    ) % {"counter": minimum}
 
 
 def minimum_length() -> int | None:

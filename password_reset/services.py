@@ -35,6 +35,7 @@ from .models import (
     PasswordResetNotice,
     PasswordResetRequest,
     PasswordResetToken,
+    PasswordResetTokenQuerySet,
 )
 from .outbox import FIRST_PAUSE, HELD, OutboxQuerySet
 from .purge import PurgeResult, purge
@@ -50,6 +51,7 @@ __all__ = [
     "ResetResult",
     "RevocationFailed",
     "TokenError",
+    "address_of",
     "backlog",
     "find_token",
     "latest_request",
@@ -84,9 +86,11 @@ class TokenError(Exception):
     since the mail.
     """
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, *, is_malformed: bool = False) -> None:
         super().__init__(reason)
         self.reason = reason
+        #: Whether an ``invalid`` token has not even the shape of one.
+        self.is_malformed = is_malformed
 
 
 @dataclass(frozen=True)
@@ -158,20 +162,22 @@ def find_token(raw: object) -> PasswordResetToken:
     Raises ``TokenError``. One indexed look-up by digest; a value that does not have the
     shape of a token never reaches it.
     """
-    if not tokens.is_well_formed(raw):
-        raise TokenError("invalid")
-    token = (
-        PasswordResetToken.objects.select_related("user", "request")
-        .filter(token_hash=tokens.digest(raw))
-        .first()
-    )
-    if token is None:
-        raise TokenError("invalid")
+    token = _known(raw, PasswordResetToken.objects.select_related("user", "request"))
     if token.used_at is None and token.is_expired:
         raise TokenError("expired")
     if token.used_at is not None or not token.matches(token.user):
         raise TokenError("used")
     return token
+
+
+@sensitive_variables("raw")
+def address_of(raw: object) -> str:
+    """Return the address that a link was mailed to, dead or not. Changes nothing and
+    looks no user up: whoever has the link has read that mailbox.
+
+    Raises ``TokenError``.
+    """
+    return _known(raw, PasswordResetToken.objects.only("email")).email
 
 
 @sensitive_variables("code")
@@ -330,6 +336,16 @@ def backlog() -> Backlog:
     metrics.pending_requests.set(pending)
     metrics.oldest_pending_seconds.set(oldest)
     return Backlog(pending, oldest, due, due_oldest)
+
+
+@sensitive_variables("raw")
+def _known(raw: object, rows: PasswordResetTokenQuerySet) -> PasswordResetToken:
+    if not tokens.is_well_formed(raw):
+        raise TokenError("invalid", is_malformed=True)
+    token = rows.filter(token_hash=tokens.digest(raw)).first()
+    if token is None:
+        raise TokenError("invalid")
+    return token
 
 
 @dataclass(frozen=True)

@@ -32,8 +32,8 @@ from . import codes, flows, metrics, ratelimit, services
 from .bodies import BadBody, BodyLimit, check_request
 from .challenge import PROOF_FIELD, WAIT_WITHOUT_PROOF, Challenge, ProofNeeded
 from .conf import conf
-from .forms import CodeForm, PasswordResetForm, SetPasswordForm, password_rules
-from .models import PasswordResetToken
+from .forms import CodeForm, PasswordResetForm, SetPasswordForm
+from .models import PasswordResetRequest, PasswordResetToken
 from .pages import Page, login_url, path_of
 from .redaction import scrub
 from .reporting import RedactingReporter
@@ -44,6 +44,7 @@ logger = logging.getLogger("password_reset")
 Response = TypeVar("Response", bound=HttpResponseBase)
 
 DEAD_LINKS = {
+    "malformed": ("password_reset/link_incomplete.html", 404),
     "invalid": ("password_reset/link_unknown.html", 404),
     "expired": ("password_reset/link_expired.html", 410),
     "used": ("password_reset/link_used.html", 410),
@@ -52,6 +53,11 @@ DEAD_LINKS = {
 
 #: Names the request that a browser made, so that it may type the code of its email.
 REQUEST_COOKIE = "password_reset_request"
+#: Marks the browser that has just set a password; it proves nothing and opens nothing.
+SAVED_COOKIE = "password_reset_saved"
+SAVED_SECONDS = 600
+#: Seconds until the page offers to send the email again; limits may ask for more.
+RESEND_PAUSE = 60
 
 
 class FlowCsrfMiddleware(CsrfViewMiddleware):
@@ -176,14 +182,27 @@ class FlowView(View):
         wait = services.RETRY_AFTER
         # Without the request: a context processor may need the very thing that is down.
         html = render_to_string(
-            "password_reset/unavailable.html", {"retry_after": wait}
+            "password_reset/unavailable.html",
+            {"retry_after": wait, "login_url": self.login_url()},
         )
         return HttpResponse(html, status=503, headers={"Retry-After": str(wait)})
 
     def dead_link(self, error: services.TokenError) -> HttpResponse:
         """Say what is wrong with a link, and offer a new one."""
-        template_name, status = DEAD_LINKS[error.reason]
-        return self.page(template_name, status=status, form=PasswordResetForm())
+        reason = "malformed" if error.is_malformed else error.reason
+        template_name, status = DEAD_LINKS[reason]
+        return self.page(
+            template_name,
+            status=status,
+            form=PasswordResetForm(),
+            dead_token=self.token(),
+        )
+
+    def token(self) -> str:
+        """Return the token of the link that a request carries, or nothing."""
+        request = self.request
+        carried = request.POST if request.method == "POST" else request.GET
+        return carried.get("token", "")
 
     def page(
         self, template_name: str, *, status: int = 200, **context: Any
@@ -239,6 +258,8 @@ class PasswordResetView(FlowView):
         return self.page(self.template_name, form=self.form_class())
 
     def post(self, request: HttpRequest) -> HttpResponse:
+        if "token" in request.POST and "email" not in request.POST:
+            return self.renew()
         form = self.form_class(request.POST)
         if not form.is_valid():
             self.count("invalid")
@@ -250,10 +271,7 @@ class PasswordResetView(FlowView):
             row = flows.request_link(email, visitor, source="web", proof=proof)
         except ProofNeeded as needed:
             return self.ask_for_proof(form, needed.challenge)
-        response = HttpResponseRedirect(str(self.success_url or path_of(Page.DONE)))
-        if conf.codes:
-            _remember(response, codes.handle_of(row))
-        return response
+        return self.accepted(row)
 
     def ask_for_proof(
         self, form: PasswordResetForm, challenge: Challenge
@@ -276,6 +294,22 @@ class PasswordResetView(FlowView):
         response["Retry-After"] = str(WAIT_WITHOUT_PROOF)
         return response
 
+    def renew(self) -> HttpResponse:
+        """Send a new link to the address of an old one, which is never shown."""
+        visitor = visitor_of(self.request)
+        return self.accepted(flows.renew_link(self.token(), visitor, source="web"))
+
+    def accepted(self, row: PasswordResetRequest) -> HttpResponse:
+        """Lead on, in the same way whoever asked."""
+        response = HttpResponseRedirect(str(self.success_url or path_of(Page.DONE)))
+        if conf.codes:
+            _remember(response, codes.handle_of(row))
+        return response
+
+    def dead_link(self, error: services.TokenError) -> HttpResponse:
+        self.count("invalid")
+        return super().dead_link(error)
+
     def count(self, status: str) -> None:
         if self.request.method == "POST":
             metrics.requests_total.labels(status=status).inc()
@@ -297,6 +331,8 @@ class PasswordResetDoneView(FlowView):
         return self.page(
             self.template_name,
             token_lifetime=conf.token_lifetime,
+            resend_pause=RESEND_PAUSE,
+            request_rates=[*conf.request_rate_per_ip, *conf.request_rate_per_email],
             code_lifetime=codes.LIFETIME,
             code_form=form if waits or form.is_bound else None,
         )
@@ -315,7 +351,7 @@ class PasswordResetConfirmView(FlowView):
 
     @sensitive_variables("raw")
     def get(self, request: HttpRequest) -> HttpResponse:
-        raw = request.GET.get("token")
+        raw = self.token()
         if not raw:
             return self.page(self.missing_template_name)
         token = flows.look_at(raw, visitor_of(request))
@@ -323,13 +359,30 @@ class PasswordResetConfirmView(FlowView):
 
     @sensitive_variables("raw")
     def post(self, request: HttpRequest) -> HttpResponse:
-        raw = request.POST.get("token", "")
+        raw = self.token()
         visitor = visitor_of(request)
         token = flows.begin_reset(raw, visitor)
         form = self.form_class(token.user, request.POST)
         if form.is_valid() and self.reset(raw, token, form, visitor):
-            return HttpResponseRedirect(str(self.success_url or path_of(Page.COMPLETE)))
+            return self.saved()
         return self.form_page(form)
+
+    def saved(self) -> HttpResponse:
+        """Lead on, and let the flow's own page know that it is telling the truth."""
+        if self.success_url is not None:
+            return HttpResponseRedirect(str(self.success_url))
+        target = path_of(Page.COMPLETE)
+        response = HttpResponseRedirect(target)
+        response.set_cookie(
+            SAVED_COOKIE,
+            "1",
+            max_age=SAVED_SECONDS,
+            path=target,
+            secure=self.request.is_secure(),
+            httponly=True,
+            samesite="Lax",
+        )
+        return response
 
     @sensitive_variables("raw")
     def reset(
@@ -346,7 +399,7 @@ class PasswordResetConfirmView(FlowView):
             # Inline: an error email shows the variables of every frame.
             flows.finish_reset(raw, token, form.cleaned_data["new_password1"], visitor)
         except ValidationError as error:
-            form.add_error("new_password1", error)
+            form.refuse(error)
             return False
         return True
 
@@ -358,7 +411,7 @@ class PasswordResetConfirmView(FlowView):
             self.template_name,
             form=form,
             username=form.user.get_username(),
-            password_rules=password_rules(),
+            password_rules=form.rules(),
         )
 
 
@@ -399,12 +452,12 @@ class PasswordResetCodeView(PasswordResetDoneView):
 
 
 class PasswordResetCompleteView(FlowView):
-    """Say that the password is set. Nobody is logged in: a second factor is not
-    bypassed.
+    """Say that the password is set, where it was. Nobody is logged in: a second factor
+    is not bypassed.
     """
 
     template_name = "password_reset/complete.html"
     flow_page = Page.COMPLETE
 
     def get(self, request: HttpRequest) -> HttpResponse:
-        return self.page(self.template_name)
+        return self.page(self.template_name, saved=SAVED_COOKIE in request.COOKIES)

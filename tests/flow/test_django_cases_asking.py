@@ -47,7 +47,8 @@ class TestThePage:
         [
             ("password_reset", "Forgot your password?"),
             ("password_reset_done", "Check your email"),
-            ("password_reset_complete", "Your new password is saved"),
+            # Django's claims a new password whoever opens it.
+            ("password_reset_complete", "Have you chosen a new password?"),
         ],
     )
     def test_has_a_title_and_the_same_heading(self, client, name, heading):

@@ -124,13 +124,68 @@ def test_every_answer_asks_this_site_for_its_parts_and_no_other(answer):
 
 
 @pytest.mark.parametrize("state", [expired, used])
-def test_a_dead_link_has_a_page_with_an_empty_form_for_a_new_one(
+def test_a_dead_link_has_a_page_with_a_button_for_a_new_one(
     client, raw, settings, state
 ):
     page = state(client, raw, settings).text
     assert 'action="/forgot-password"' in page
-    assert not re.search(r'name="email"[^>]* value=', page)
-    assert raw not in page
+    assert page.count(raw) == page.count(f'name="token" value="{raw}"') == 1
+    assert "ada@example.com" not in page
+
+
+@pytest.mark.parametrize(
+    ("raw", "heading"),
+    [
+        (UNKNOWN, "This link is too old, or damaged"),
+        (UNKNOWN[:-1], "This link is not complete"),
+    ],
+)
+def test_an_unknown_link_is_called_what_it_is(client, raw, heading):
+    page = look(client, raw)
+    assert page.status_code == 404
+    assert f"<h1>{heading}</h1>" in page.text
+    assert 'name="email"' in page.text
+
+
+def test_a_purged_link_is_not_called_incomplete(client, raw):
+    PasswordResetToken.objects.update(expires_at=timezone.now() - timedelta(hours=1))
+    services.purge(dry_run=False, batch_size=10)
+    assert "This link is too old, or damaged" in look(client, raw).text
+
+
+@pytest.mark.parametrize("state", [rate_limited, switched_off])
+def test_who_has_to_wait_has_a_way_back_without_javascript(
+    client, raw, settings, state
+):
+    response = state(client, raw, settings)
+    assert f'href="" data-wait="{response["Retry-After"]}"' in response.text
+    assert 'href="/login"' in response.text
+
+
+def test_the_last_page_claims_a_saved_password_only_after_one(client, raw):
+    assert "is saved</h1>" not in client.get("/reset-password/done").text
+    spend(client, raw)
+    assert "is saved</h1>" in client.get("/reset-password/done").text
+    assert "is saved</h1>" not in Client().get("/reset-password/done").text
+
+
+def test_the_mark_of_a_saved_password_is_for_that_page_and_no_script(client, raw):
+    mark = spend(client, raw, secure=True).cookies["password_reset_saved"]
+    assert (mark["path"], mark["httponly"], mark["secure"]) == (
+        "/reset-password/done",
+        True,
+        True,
+    )
+
+
+def test_the_page_after_a_request_names_no_address_and_knows_the_limits(
+    client, raw, settings
+):
+    settings.PASSWORD_RESET_REQUEST_RATE_PER_IP = "5/h"
+    settings.PASSWORD_RESET_REQUEST_RATE_PER_EMAIL = "3/h 10/d"
+    page = client.get("/forgot-password/done").text
+    assert "@" not in page
+    assert 'data-rates="5/h 3/h 10/d"' in page
 
 
 def test_who_has_no_cookies_is_told_what_to_do_and_nothing_happens(raw):

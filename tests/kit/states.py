@@ -41,8 +41,22 @@ def form_with_an_error(stage: Stage) -> None:
     stage.window.ask("anna at example.com")
 
 
+def form_with_a_slip(stage: Stage) -> None:
+    form(stage)
+    stage.window.page.locator("[name=email]").press_sequentially("ada@gmial.com")
+    stage.window.page.get_by_role("button", name="ada@gmail.com").wait_for()
+
+
 def done(stage: Stage) -> None:
     stage.window.ask(stage.user.email)
+
+
+def done_of_a_known_mailbox(stage: Stage) -> None:
+    stage.window.ask("ada@gmail.com")
+
+
+def done_opened_directly(stage: Stage) -> None:
+    stage.goto(f"{FORM}/done")
 
 
 def reset(stage: Stage) -> None:
@@ -59,9 +73,21 @@ def reset_with_two_passwords(stage: Stage) -> None:
     stage.window.choose("quite-another-pass-phrase", "quite-an-other-pass-phrase")
 
 
+def reset_while_typing(stage: Stage) -> None:
+    reset(stage)
+    page = stage.window.page
+    page.locator("[name=new_password1]").press_sequentially("password123")
+    page.locator("[name=new_password2]").press_sequentially("pasword")
+    page.locator("[data-differs]").wait_for()
+
+
 def complete(stage: Stage) -> None:
     reset(stage)
     stage.window.choose("quite-another-pass-phrase")
+
+
+def complete_opened_directly(stage: Stage) -> None:
+    stage.goto(f"{RESET}/done")
 
 
 def link_missing(stage: Stage) -> None:
@@ -82,6 +108,10 @@ def link_used(stage: Stage) -> None:
 
 def link_unknown(stage: Stage) -> None:
     stage.goto(f"{RESET}?token={UNKNOWN}")
+
+
+def link_incomplete(stage: Stage) -> None:
+    stage.goto(f"{RESET}?token={UNKNOWN[:-1]}")
 
 
 def link_legacy(stage: Stage) -> None:
@@ -165,15 +195,21 @@ def without_a_password(stage: Stage) -> None:
 STATES: dict[Callable[[Stage], None], int] = {
     form: 200,
     form_with_an_error: 200,
+    form_with_a_slip: 200,
     done: 200,
+    done_of_a_known_mailbox: 200,
+    done_opened_directly: 200,
     reset: 200,
     reset_with_errors: 200,
     reset_with_two_passwords: 200,
+    reset_while_typing: 200,
     complete: 200,
+    complete_opened_directly: 200,
     link_missing: 200,
     link_expired: 410,
     link_used: 410,
     link_unknown: 404,
+    link_incomplete: 404,
     link_legacy: 410,
     not_me: 200,
     not_me_done: 200,

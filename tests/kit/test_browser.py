@@ -3,12 +3,15 @@ are SameSite=Strict.
 """
 
 import copy
+import re
 import subprocess
 from urllib.parse import urlsplit
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from django.contrib.auth.password_validation import CommonPasswordValidator
 from django.core import mail
+from django.core.exceptions import ValidationError
 from playwright.sync_api import sync_playwright
 
 from tests import ROOT
@@ -41,6 +44,7 @@ VALIDATOR = (
     / "vnu.jar"
 )
 BUTTON = "a[href*='token=']"
+STATIC = ROOT / "password_reset" / "static" / "password_reset"
 
 
 @pytest.fixture(scope="module")
@@ -205,25 +209,76 @@ class TestFromAnotherSite:
         }
         assert asked - {"data://"} == {site.url}
 
-    def test_after_a_reload_the_link_in_the_mail_still_works(
-        self, window, mailbox, user
+    def test_a_reload_keeps_the_link_in_this_tab_alone(
+        self, window, site, mailbox, user
     ):
         open_mail(window, mailbox)
-        window.page.reload()
+        reload_until(window, "[name=new_password1]")
+        assert window.page.url == f"{site.url}/reset-password"
+        other = window.context.new_page()
+        other.goto("/reset-password")
+        assert (
+            other.get_by_role("heading", level=1).inner_text()
+            == "Open the link in your email again"
+        )
+        window.choose(NEW_PASSWORD)
+        assert knows(user, NEW_PASSWORD)
+
+    def test_a_spent_link_is_kept_nowhere(self, window, site, mailbox):
+        open_mail(window, mailbox)
+        window.choose(NEW_PASSWORD)
+        assert window.page.evaluate(STORED) == "null {}"
+        window.page.go_back()
+        assert window.page.url == f"{site.url}/reset-password"
         assert (
             window.page.get_by_role("heading", level=1).inner_text()
             == "Open the link in your email again"
         )
+        assert window.page.evaluate(STORED) == "null {}"
+
+    def test_a_refused_password_keeps_the_link(self, window, mailbox, user):
+        open_mail(window, mailbox)
+        window.choose("12345678")
+        window.page.goto("/login")
+        window.page.goto("/reset-password")
+        window.page.go_back()
+        window.page.go_back()
+        window.page.locator("[name=new_password1]").wait_for()
+        window.choose(NEW_PASSWORD)
+        assert knows(user, NEW_PASSWORD)
+
+    def test_too_many_tries_do_not_lose_the_link(self, window, mailbox, user, strict):
+        strict.PASSWORD_RESET_CONFIRM_RATE_PER_IP = "1/m"
+        open_mail(window, mailbox)
+        window.choose("12345678")
+        window.choose("12345678")
+        assert window.status == 429
+        window.page.locator("[data-wait]").evaluate(
+            "link => location.replace(link.href)"
+        )
+        window.page.locator("[name=new_password1]").wait_for()
+        strict.PASSWORD_RESET_CONFIRM_RATE_PER_IP = None
+        window.choose(NEW_PASSWORD)
+        assert knows(user, NEW_PASSWORD)
+
+    def test_without_javascript_the_link_in_the_mail_works_after_a_reload(
+        self, windows, mailbox, user
+    ):
+        window = windows(java_script_enabled=False)
+        open_mail(window, mailbox)
+        window.page.goto("/reset-password")
         open_mail(window, mailbox)
         window.choose(NEW_PASSWORD)
         assert knows(user, NEW_PASSWORD)
 
-    def test_the_way_back_shows_no_token(self, window, site, mailbox):
-        open_mail(window, mailbox)
-        window.choose(NEW_PASSWORD)
-        window.page.go_back()
-        assert window.page.url == f"{site.url}/reset-password"
 
+def reload_until(window, selector):
+    """Reload the page and wait until the kept link has brought its form back."""
+    window.page.reload()
+    window.page.locator(selector).wait_for()
+
+
+STORED = "() => JSON.stringify(history.state) + ' ' + JSON.stringify(sessionStorage)"
 
 FORGED_FORM = """([url, token, password]) => {
   const form = document.body.appendChild(document.createElement("form"));
@@ -354,10 +409,8 @@ class TestPasswordManagers:
             ["new_password1", "password", "new-password"],
             ["new_password2", "password", "new-password"],
         ]
-        assert (
-            stage.window.page.get_by_label("Your account").input_value()
-            == stage.user.email
-        )
+        username = stage.window.page.locator("[name=username]")
+        assert username.input_value() == stage.user.email
 
     def test_a_password_that_is_made_up_for_people_fits_the_rules(self, stage):
         states.reset(stage)
@@ -371,6 +424,277 @@ class TestPasswordManagers:
         field.focus()
         stage.window.page.keyboard.insert_text(NEW_PASSWORD)
         assert field.input_value() == NEW_PASSWORD
+
+
+def focused(window):
+    return window.page.evaluate("document.activeElement.name")
+
+
+def described(window):
+    """Return what a screen reader says of the focused field beside its name."""
+    return window.page.evaluate(
+        """() => document.activeElement.getAttribute("aria-describedby").split(" ")
+          .map((id) => document.getElementById(id).textContent.trim()).join(" ")"""
+    )
+
+
+class TestTheNewPassword:
+    def test_two_passwords_lead_to_the_first_field(self, stage):
+        states.reset_with_two_passwords(stage)
+        assert focused(stage.window) == "new_password1"
+        assert "Both fields are empty again." in described(stage.window)
+
+    def test_a_difference_is_said_once_and_only_when_it_is_one(self, stage):
+        states.reset(stage)
+        page = stage.window.page
+        page.clock.install()
+        page.evaluate(COUNT_SAYINGS)
+        page.locator("[name=new_password1]").fill("abcdefgh")
+        page.locator("[name=new_password2]").press_sequentially("abcd")
+        page.clock.run_for(2000)
+        assert page.evaluate("window.sayings") == []
+        page.locator("[name=new_password2]").press_sequentially("xyz12")
+        page.clock.run_for(2000)
+        page.locator("[name=new_password2]").press_sequentially("345")
+        page.clock.run_for(2000)
+        assert page.evaluate("window.sayings") == ["They differ"]
+        page.locator("[name=new_password2]").fill("abcdefgh")
+        assert page.evaluate("window.sayings") == ["They differ", "They match"]
+
+    @pytest.mark.parametrize(
+        ("password", "met", "broken"),
+        [
+            ("a long pass phrase", {"length", "numeric"}, set()),
+            ("short", {"numeric"}, {"length"}),
+            ("4815162342", {"length"}, {"numeric"}),
+            ("Password123", {"length", "numeric"}, {"common"}),
+        ],
+    )
+    def test_a_rule_is_met_or_broken_or_left_to_saving(
+        self, stage, password, met, broken
+    ):
+        states.reset(stage)
+        page = stage.window.page
+        page.locator("[name=new_password1]").fill(password)
+        page.locator("[name=new_password2]").focus()
+        assert page.evaluate(RULES, "data-met") == sorted(met)
+        assert page.evaluate(RULES, "data-broken") == sorted(broken)
+
+    def test_a_refused_password_marks_its_rules_until_another_is_typed(self, stage):
+        states.reset_with_errors(stage)
+        page = stage.window.page
+        assert page.evaluate(RULES, "data-broken") == ["common", "numeric"]
+        page.locator("[name=new_password1]").press_sequentially("a")
+        assert page.evaluate(RULES, "data-broken") == []
+
+    def test_what_the_page_calls_common_is_common(self):
+        script = (STATIC / "forms.js").read_text()
+        block = script.partition("const common = (")[2].partition(")")[0]
+        words = " ".join(re.findall(r'"([^"]*)"', block)).split()
+        assert len(words) > 20
+        for word in words:
+            with pytest.raises(ValidationError):
+                CommonPasswordValidator().validate(word)
+
+
+COUNT_SAYINGS = """() => {
+  window.sayings = [];
+  const hint = document.querySelector("[data-same]");
+  const keep = () => hint.textContent && window.sayings.push(hint.textContent);
+  new MutationObserver(keep).observe(hint, {childList: true, characterData: true, subtree: true});
+}"""
+RULES = """(mark) => [...document.querySelectorAll(`[data-rule][${mark}]`)]
+  .map((rule) => rule.dataset.rule).sort()"""
+IN_SIGHT = """() => [document.activeElement, document.querySelector(".pr-error")].every((each) => {
+  const {top, bottom} = each.getBoundingClientRect();
+  return top >= 0 && bottom <= innerHeight;
+})"""
+OVERFLOWING = """() => [...document.querySelectorAll("main, main *, .pr-brand")]
+  .filter((each) => !each.matches("input, .pr-unseen"))
+  .filter((each) => each.getBoundingClientRect().right > innerWidth + 1
+    || each.clientWidth && each.scrollWidth > each.clientWidth + 1)
+  .map((each) => each.outerHTML.slice(0, 120))"""
+LONG = "a-rather-long-name.of-somebody@department.of-a-university.example.com"
+
+
+class TestLittleRoom:
+    @pytest.mark.parametrize(
+        "state",
+        [
+            states.form_with_an_error,
+            states.reset_with_errors,
+            states.reset_with_two_passwords,
+        ],
+        ids=lambda state: state.__name__,
+    )
+    def test_beside_a_keyboard_the_error_and_its_field_are_in_sight(
+        self, state, windows, user, strict
+    ):
+        window = windows(viewport={"width": 360, "height": 320}, has_touch=True)
+        state(Stage(window, user, strict))
+        assert window.page.locator("[aria-invalid=true]:focus").count() == 1
+        assert window.page.evaluate(IN_SIGHT)
+
+    def test_so_they_are_when_the_keyboard_comes_later(self, windows, user, strict):
+        window = windows(viewport={"width": 360, "height": 640}, has_touch=True)
+        states.reset_with_two_passwords(Stage(window, user, strict))
+        window.page.set_viewport_size({"width": 360, "height": 300})
+        window.page.wait_for_function(IN_SIGHT)
+
+    @pytest.mark.parametrize("state", STATES, ids=lambda state: state.__name__)
+    @pytest.mark.parametrize("size", ["100%", "200%"])
+    def test_nothing_is_cut_off(self, state, size, windows, user, strict):
+        user.email = LONG
+        user.save()
+        # 320 px are also a window of 1280 px at 400 %.
+        window = windows(viewport={"width": 320, "height": 640}, has_touch=True)
+        state(Stage(window, user, strict))
+        window.page.evaluate(
+            "size => { document.documentElement.style.fontSize = size }", size
+        )
+        assert window.page.evaluate(OVERFLOWING) == []
+
+    def test_japanese_lines_end_between_phrases(self, windows, user, strict):
+        window = windows(locale="ja")
+        states.form(Stage(window, user, strict))
+        style = "getComputedStyle(document.querySelector('h1')).wordBreak"
+        assert window.page.evaluate(style) == "auto-phrase"
+
+    @pytest.mark.parametrize(
+        ("state", "field"),
+        [(states.form, "email"), (states.reset, "new_password1")],
+    )
+    def test_one_tab_leads_to_the_first_field(self, stage, state, field):
+        state(stage)
+        stage.window.page.keyboard.press("Tab")
+        assert focused(stage.window) == field
+
+
+class TestHavingToWait:
+    @pytest.mark.parametrize(
+        "state",
+        [states.rate_limited, states.unavailable],
+        ids=lambda state: state.__name__,
+    )
+    def test_the_button_wakes_up_when_it_is_time(self, state, stage, strict):
+        stage.window.page.clock.install()
+        state(stage)
+        strict.PASSWORD_RESET_ENABLED = True
+        page, button = stage.window.page, stage.window.page.locator("[data-wait]")
+        assert button.get_attribute("aria-disabled") == "true"
+        button.click()
+        assert stage.window.status == STATES[state]
+        page.clock.run_for(int(button.get_attribute("data-wait")) * 1000 + 1000)
+        assert button.get_attribute("aria-disabled") is None
+        assert page.get_by_text("You can try again now.").count() == 1
+        button.click()
+        page.locator("[name=email]").wait_for()
+
+    def test_without_javascript_it_is_a_link(self, windows, user, strict):
+        window = windows(java_script_enabled=False)
+        states.rate_limited(Stage(window, user, strict))
+        window.page.get_by_role("link", name="Try again").click()
+        window.page.locator("[name=email]").wait_for()
+
+
+class TestCheckYourEmail:
+    def test_the_typed_address_is_in_the_browser_alone(self, stage, site):
+        states.done(stage)
+        page = stage.window.page
+        assert page.locator("[data-address]").inner_text() == stage.user.email
+        assert stage.user.email not in stage.window.source
+        assert not any(stage.user.email in each.url for each in stage.window.requests)
+        assert not any(
+            stage.user.email in str(each) for each in cookies_and_queries(stage, site)
+        )
+
+    def test_it_can_be_changed(self, stage):
+        states.done(stage)
+        page = stage.window.page
+        page.get_by_role("link", name="Change it").click()
+        page.wait_for_url("**/forgot-password")
+        page.wait_for_function("document.activeElement.name === 'email'")
+        assert page.locator("[name=email]").input_value() == stage.user.email
+        page.goto("/forgot-password")
+        assert page.locator("[name=email]").input_value() == ""
+
+    def test_it_can_be_sent_again_after_a_minute(self, stage):
+        page = stage.window.page
+        page.clock.install()
+        states.done(stage)
+        again = page.locator("[data-again]")
+        assert again.get_attribute("aria-disabled") == "true"
+        page.clock.run_for(61_000)
+        assert again.inner_text() == "Send it again"
+        again.click()
+        page.wait_for_function("document.querySelector('[data-again][aria-disabled]')")
+        page.wait_for_url("**/forgot-password/done")
+        assert [each.to for each in mail.outbox] == [[stage.user.email]] * 2
+
+    def test_not_before_the_limits_let_it_pass(self, stage, strict):
+        strict.PASSWORD_RESET_REQUEST_RATE_PER_EMAIL = "2/h 10/d"
+        states.done(stage)
+        states.done(stage)
+        wait = int(stage.window.page.locator("[data-again]").get_attribute("data-wait"))
+        assert 3500 < wait <= 3600
+
+    def test_nothing_typed_here_nothing_said(self, stage):
+        states.done_opened_directly(stage)
+        page = stage.window.page
+        assert page.locator("[data-typed]:visible, [data-mailbox]:visible").count() == 0
+        page.get_by_role("link", name="Ask for another link").click()
+        page.wait_for_url("**/forgot-password")
+
+    def test_a_known_mailbox_is_one_tap_away(self, stage):
+        states.done_of_a_known_mailbox(stage)
+        link = stage.window.page.get_by_role("link", name="Open Gmail")
+        assert link.get_attribute("href") == "https://mail.google.com/"
+        assert link.get_attribute("rel") == "noreferrer"
+
+    @pytest.mark.parametrize(
+        ("typed", "meant"),
+        [
+            ("ada@gmial.com", "ada@gmail.com"),
+            ("ada@gmail.con", "ada@gmail.com"),
+            ("ada@hotmal.com", "ada@hotmail.com"),
+            ("ada@outllook.com", "ada@outlook.com"),
+            ("ada@gmail.com", None),
+            ("ada@ymail.com", None),
+            ("ada@example.com", None),
+            ("ada", None),
+        ],
+    )
+    def test_a_slip_is_asked_about(self, stage, typed, meant):
+        states.form(stage)
+        page = stage.window.page
+        page.clock.install()
+        page.locator("[name=email]").fill(typed)
+        page.clock.run_for(1000)
+        offer = page.locator("[data-did-you-mean] button")
+        assert offer.count() == (1 if meant else 0)
+        if meant:
+            offer.click()
+            assert page.locator("[name=email]").input_value() == meant
+            assert offer.count() == 0
+
+
+def cookies_and_queries(stage, site):
+    queries = [visit["QUERY_STRING"] for visit in site.visits]
+    return [*stage.window.context.cookies(), *queries]
+
+
+class TestADeadLink:
+    @pytest.mark.parametrize("script", [True, False])
+    @pytest.mark.parametrize("state", [states.link_expired, states.link_used])
+    def test_one_tap_brings_a_new_one(self, state, script, windows, user, strict):
+        window = windows(java_script_enabled=script)
+        state(Stage(window, user, strict))
+        window.send()
+        assert urlsplit(window.page.url).path == "/forgot-password/done"
+        assert window.page.locator("[data-typed]:visible").count() == 0
+        window.page.goto(f"/reset-password?token={token_in(mail.outbox[-1].body)}")
+        window.choose(NEW_PASSWORD)
+        assert knows(user, NEW_PASSWORD)
 
 
 def violations(window):
@@ -414,7 +738,20 @@ class TestPages:
     )
     @pytest.mark.parametrize(
         "state",
-        [states.form, states.done, states.reset],
+        [
+            states.form,
+            states.form_with_a_slip,
+            states.done,
+            states.done_of_a_known_mailbox,
+            states.reset,
+            states.reset_with_errors,
+            states.reset_while_typing,
+            states.complete_opened_directly,
+            states.link_expired,
+            states.link_unknown,
+            states.rate_limited,
+            states.unavailable,
+        ],
         ids=lambda state: state.__name__,
     )
     def test_so_it_is(self, state, options, windows, user, strict):
