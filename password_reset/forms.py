@@ -140,6 +140,12 @@ class CodeForm(forms.Form):
         ),
     )
 
+    def __init__(self, data: Any = None, *args: Any, **kwargs: Any) -> None:
+        super().__init__(data, *args, **kwargs)
+        if data is not None:
+            # The page has no script for its form, and a field in error has the focus.
+            self.fields["code"].widget.attrs["autofocus"] = True
+
     def clean_code(self) -> str:
         """Refuse what is no code at all: it counts as no try."""
         letters = codes.clean(self.cleaned_data["code"])
