@@ -582,7 +582,7 @@ class TestHavingToWait:
         strict.PASSWORD_RESET_ENABLED = True
         page, button = stage.window.page, stage.window.page.locator("[data-wait]")
         assert button.get_attribute("aria-disabled") == "true"
-        button.click()
+        button.click(force=True)
         assert stage.window.status == STATES[state]
         page.clock.run_for(int(button.get_attribute("data-wait")) * 1000 + 1000)
         assert button.get_attribute("aria-disabled") is None

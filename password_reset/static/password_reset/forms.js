@@ -132,7 +132,7 @@
       if (!left && first.value.startsWith(second.value)) return say("");
       if (left) return say(hint.dataset.differ);
       if (hint.textContent === hint.dataset.same) say("");
-      pause = setTimeout(say, 700, hint.dataset.differ);
+      pause = setTimeout(say, 400, hint.dataset.differ);
     };
     [first, second].forEach((field) => ["input", "blur"].forEach((type) => field.addEventListener(type, compare)));
   });
@@ -209,7 +209,7 @@
     let pause;
     field.addEventListener("input", () => {
       clearTimeout(pause);
-      pause = setTimeout(suggest, 700);
+      pause = setTimeout(suggest, 400); // a shift of the layout within 500 ms is one that somebody asked for
     });
     suggest();
   });
