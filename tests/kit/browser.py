@@ -26,7 +26,7 @@ RESOLVER = f"MAP {SITE} 127.0.0.1, MAP {WEBMAIL} 127.0.0.1, MAP * ~NOTFOUND"
 #: What moves on a page although nobody touched it; 0 is best.
 SHIFT_OBSERVER = """
   window.shifted = 0;
-  new PerformanceObserver((list) => list.getEntries().forEach((entry) => (window.shifted += entry.value)))
+  new PerformanceObserver((list) => list.getEntries().forEach((entry) => (window.shifted += entry.hadRecentInput ? 0 : entry.value)))
     .observe({type: "layout-shift", buffered: true});
 """
 
