@@ -162,7 +162,8 @@ class Window:
         self.send()
 
     def send(self) -> None:
-        with self.page.expect_navigation():
+        # A new page, not a navigation: the form also changes this page's history.
+        with self.page.expect_event("load"):
             self.page.locator("main [type=submit]").click()
 
     def tab_to(self, selector: str) -> None:

@@ -190,10 +190,8 @@ class TestFromAnotherSite:
         self, window, site, mailbox
     ):
         open_mail(window, mailbox)
-        with window.page.expect_navigation():
-            window.page.evaluate(
-                "url => { location.href = url }", f"{mailbox.url}/help"
-            )
+        window.page.evaluate("url => { location.href = url }", f"{mailbox.url}/help")
+        window.page.wait_for_url(f"{mailbox.url}/help")
         arrived = next(
             visit for visit in mailbox.visits if visit["PATH_INFO"] == "/help"
         )
