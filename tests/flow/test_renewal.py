@@ -167,14 +167,12 @@ def test_a_purged_link_has_the_plain_form(client, raw):
     assert "This link is too old, or damaged" in response.text
 
 
-def test_it_is_counted_like_any_request(client, user, raw, settings):
-    settings.PASSWORD_RESET_REQUEST_RATE_PER_EMAIL = "2/h"
+def test_it_is_counted_like_any_request(client, raw, settings):
+    settings.PASSWORD_RESET_REQUEST_RATE_PER_IP = "2/h"
     expire()
-    statuses = [
-        renew(client, raw, REMOTE_ADDR=f"198.51.100.{number}").status_code
-        for number in range(3)
-    ]
-    assert statuses == [302, 302, 429]
+    statuses = [renew(client, raw).status_code for _ in range(3)]
+    assert statuses[0] == 302
+    assert statuses[-1] == 429
 
 
 def test_guessing_is_counted_like_any_attempt(client, settings):
