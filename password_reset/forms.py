@@ -23,7 +23,6 @@ from django.core.validators import EmailValidator
 from django.utils.deconstruct import deconstructible
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import ngettext
 
 from . import codes
 
