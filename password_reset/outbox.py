@@ -130,31 +130,37 @@ class OutboxQuerySet(models.QuerySet[Row]):
             due.filter(next_attempt_at__isnull=False).order_by("next_attempt_at", "pk"),
             due.filter(next_attempt_at__isnull=True),
         )
-        share = max(limit // 4, 1)
+        share, half = max(limit // 4, 1), limit // 2
         # The index of due rows gives both orders; that of the primary key would lead
         # through all rows that are settled.
-        sets = (
-            again[:share],
-            fresh.order_by("-next_attempt_at", "-pk")[: limit // 2],
-            fresh.order_by("next_attempt_at", "pk"),
-            again[share:],  # after an outage there is nothing else
-        )
-        keys: dict[int, None] = {}
-        for rows in sets:
-            missing = limit - len(keys)
-            # No more than are taken: another worker passes over what is locked here.
-            found = self._unlocked(rows).values_list("pk", flat=True)
-            keys |= dict.fromkeys(found[:missing])
+        newest, oldest = ("-next_attempt_at", "-pk"), ("next_attempt_at", "pk")
+        late = keys = self._found(again[:share])
+        keys = {
+            **keys,
+            **self._found(fresh.order_by(*newest)[: min(half, limit - len(keys))]),
+        }
+        if len(keys) == len(late) + half:
+            keys |= self._found(fresh.order_by(*oldest)[: limit - len(keys)])
+        if len(late) == share:  # after an outage there is nothing else
+            keys |= self._found(again[share:][: limit - len(keys)])
         return list(keys)
+
+    def _found(self, rows: Self) -> dict[int, None]:
+        """Lock some rows, no more than are taken; return their keys.
+
+        Another worker passes over what is locked here.
+        """
+        return dict.fromkeys(self._unlocked(rows).values_list("pk", flat=True))
 
     def _unlocked(self, rows: Self) -> Self:
         """Lock the rows and pass over those that another worker has locked."""
-        return rows.select_for_update(skip_locked=True) if self._can_skip() else rows
+        return rows.select_for_update(skip_locked=True) if self.can_skip() else rows
 
     def _transaction(self) -> AbstractContextManager[Any]:
-        return transaction.atomic(using=self.db) if self._can_skip() else nullcontext()
+        return transaction.atomic(using=self.db) if self.can_skip() else nullcontext()
 
-    def _can_skip(self) -> bool:
+    def can_skip(self) -> bool:
+        """Return whether several workers claim at once without waiting."""
         return connections[self.db].features.has_select_for_update_skip_locked
 
 

@@ -9,17 +9,15 @@ from __future__ import annotations
 import logging
 import traceback
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
-from threading import Lock, Thread
 from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeGuard
 from uuid import UUID
 
 from django.contrib.auth.base_user import AbstractBaseUser
-from django.db import DatabaseError, OperationalError, connections, router
+from django.db import DatabaseError
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 
@@ -31,6 +29,7 @@ from .mail_connection import MailConnection
 from .models import PasswordResetNotice, PasswordResetRequest, PasswordResetToken
 from .outbox import HELD, OutboxQuerySet, OutboxRow
 from .redaction import redact
+from .senders import Senders
 from .signals import reset_mail_failed
 from .wakeup import is_immediate, wake_by_task, worker_task
 
@@ -41,6 +40,8 @@ logger = logging.getLogger("password_reset")
 
 #: Rows that one claim takes.
 BATCH = 100
+#: Rows that one claim takes while all of them belong to nobody.
+MOST = 1000
 #: Emails on their way at once, each over a connection of its own.
 SENDERS = 8
 #: Seconds that a woken task works before it wakes the next: a worker that is asked to
@@ -59,6 +60,8 @@ AFRESH: dict[str, Any] = {
 }
 
 Letter = Callable[[MailConnection], None]
+#: The users of an address, or why they could not be looked up.
+Found = list[AbstractBaseUser] | Exception
 
 
 @dataclass
@@ -146,28 +149,39 @@ def _work_off(
     """Also return whether email can be sent at present. Each batch is of rows that have
     reached an age, in seconds.
     """
-    done = 0
-    with _connections(senders) as channels:
-        while conf.enabled and (limit is None or done < limit):
-            room = BATCH if limit is None else min(BATCH, limit - done)
-            kind, rows = _claim(room, age())
+    done, room = 0, BATCH
+    with Senders(senders, _work, stopped) as crew:
+        while conf.enabled and not crew.is_ended and (limit is None or done < limit):
+            claimed = room if limit is None else min(room, limit - done)
+            kind, rows = _claim(claimed, age())
             if not rows:
                 break
-            done += _deliver(kind, rows, channels, stopped)
-            progress(done)
-            if _is_outage(channels):
-                return done, False
-            if stopped():
-                break
-    return done, True
+            jobs = _jobs(kind, rows)
+            done += len(rows) - _release(jobs[BATCH:])
+            crew.add(jobs[:BATCH])
+            # Where more is due it is claimed before the others have nothing to do.
+            crew.drain(crew.others if len(rows) == room else 0)
+            progress(done - crew.waiting)
+            room = BATCH if jobs else _larger(room)
+        crew.drain()
+        able = not crew.is_outage
+        return done - _release(crew.close()), able
+
+
+def _larger(room: int) -> int:
+    """Return how many rows to claim after as many of nobody."""
+    can_skip = REQUESTS.outbox.can_skip()
+    return min(2 * room, MOST) if can_skip else BATCH
 
 
 def work_on(kind: Kind, pks: list[int]) -> int:
     """Work on some rows; return how many were due and not claimed."""
     rows = kind.outbox.filter(pk__in=pks).claim(len(pks)) if conf.enabled else []
     if rows:
-        with _connections(1) as channels:
-            _deliver(kind, rows, channels)
+        with Senders(1, _work, lambda: False) as crew:
+            crew.add(_jobs(kind, rows))
+            crew.drain()
+            _release(crew.close())
     return len(rows)
 
 
@@ -223,14 +237,8 @@ def _older_than(seconds: float, rows: OutboxQuerySet[Any]) -> OutboxQuerySet[Any
     return rows.filter(created_at__lte=timezone.now() - timedelta(seconds=seconds))
 
 
-def _deliver(
-    kind: Kind,
-    rows: list[Any],
-    channels: list[MailConnection],
-    stopped: Callable[[], bool] = lambda: False,
-) -> int:
-    """Turn claimed rows into emails; return on how many rows anything was done."""
-    mark = rows[0].claim_id
+def _jobs(kind: Kind, rows: list[Any]) -> list[Job]:
+    """Return what claimed rows ask for, and settle those that ask for nothing."""
     for row in rows:
         # The same number stands in the log line of the web request that made the row.
         fields = {kind.log_name: row.pk, "attempt": row.attempts}
@@ -239,18 +247,16 @@ def _deliver(
     jobs = list(kind.jobs([row for row in rows if not row.is_held]))
     busy = {job.row.pk for job in jobs}
     if held := [row for row in rows if row.is_held]:
-        _settle_held(kind, held, mark)
+        _settle_held(kind, held, rows[0].claim_id)
         busy |= {row.pk for row in held}
     if unknown := [row.pk for row in rows if row.pk not in busy]:
-        kind.outbox.filter(pk__in=unknown).settle(mark)
+        kind.outbox.filter(pk__in=unknown).settle(rows[0].claim_id)
         # A worker on junk alone is not silent: each row counts, with its share of time.
         share = (monotonic() - started) / len(rows)
+        spent = metrics.duration_seconds.labels(step="mail")
         for _row in unknown:
-            metrics.duration_seconds.labels(step="mail").observe(share)
-    _send_all(jobs, channels, stopped)
-    ended = stopped() or _is_outage(channels)
-    mine = kind.outbox.filter(pk__in=[row.pk for row in rows])
-    return len(rows) - (mine.release(mark) if ended else 0)
+            spent.observe(share)
+    return jobs
 
 
 def _settle_held(kind: Kind, held: list[Any], mark: UUID | None) -> None:
@@ -263,87 +269,15 @@ def _settle_held(kind: Kind, held: list[Any], mark: UUID | None) -> None:
         ratelimit.record_refusal(Scope.REQUEST_EMAIL, row.ip_address, **fields)
 
 
-def _send_all(
-    jobs: list[Job], channels: list[MailConnection], stopped: Callable[[], bool]
-) -> None:
-    """Work on jobs, as many at once as there are connections.
-
-    The first goes alone, unless an email was just sent: while none can be sent, only
-    one row is tried.
-    """
-    alone = 0 if channels[0].is_open else 1
-    source = _Source(jobs[alone:], lambda: stopped() or _is_outage(channels))
-    for job in jobs[:alone]:
-        _work(job, channels[0])
-    senders = [_Sender(source, each) for each in channels[1 : len(jobs) - alone]]
-    for sender in senders:
-        sender.start()
-    try:
-        _drain(source, channels[0])
-    finally:
-        for sender in senders:
-            sender.join()
-    for sender in senders:
-        if sender.error is not None:
-            raise sender.error
-
-
-def _is_outage(channels: list[MailConnection]) -> bool:
-    """Return whether any of the connections has found that no email can be sent."""
-    return any(connection.unavailable for connection in channels)
-
-
-class _Source:
-    """Jobs that several threads take one by one, until it ends."""
-
-    def __init__(self, jobs: list[Job], ended: Callable[[], bool]) -> None:
-        self._jobs = iter(jobs)
-        self._lock = Lock()
-        self._ended = ended
-
-    def __iter__(self) -> Iterator[Job]:
-        return self
-
-    def __next__(self) -> Job:
-        with self._lock:
-            if self._ended():
-                raise StopIteration
-            return next(self._jobs)
-
-
-class _Sender(Thread):
-    """A thread with a mail connection, and a database connection, of its own."""
-
-    def __init__(self, source: _Source, connection: MailConnection) -> None:
-        super().__init__(name="password-reset-sender", daemon=True)
-        self._source = source
-        self._connection = connection
-        self.error: Exception | None = None
-
-    def run(self) -> None:
-        try:
-            # Before it has a row in hand: a pool may be smaller than all senders.
-            if _can_reach_database():
-                _drain(self._source, self._connection)
-        except Exception as error:
-            self.error = error
-        finally:
-            connections.close_all()
-
-
-def _can_reach_database() -> bool:
-    try:
-        connections[router.db_for_write(PasswordResetRequest)].ensure_connection()
-    except OperationalError as error:
-        name = type(error.__cause__ or error).__name__
-        logger.warning("A sender of password reset has no database: %s", name)
-        return False
-    return True
-
-
-def _drain(source: _Source, connection: MailConnection) -> None:
-    for job in source:
-        _work(job, connection)
+def _release(jobs: list[Job]) -> int:
+    """Give back the rows of jobs that nobody has begun; return how many."""
+    claims: dict[tuple[type[Any], UUID | None], list[int]] = {}
+    for job in jobs:
+        claims.setdefault((type(job.row), job.row.claim_id), []).append(job.row.pk)
+    return sum(
+        model.objects.filter(pk__in=keys).release(mark)
+        for (model, mark), keys in claims.items()
+    )
 
 
 def _work(job: Job, connection: MailConnection) -> None:
@@ -388,26 +322,34 @@ def _give_up(row: OutboxRow, reason: str, mails_sent: int | None) -> None:
 def _request_jobs(rows: list[PasswordResetRequest]) -> Iterator[Job]:
     """Yield a job for each request whose address somebody has."""
     try:
-        known = _known(rows)
-        mailed = _mailed_before([row.pk for row in rows if row.email in known])
+        found = _found([row.email for row in rows])
+        mailed = _mailed_before([row.pk for row in rows if row.email in found])
     except Exception as error:
         _record(error)
         yield from (Job(row, errors=[error], mails_sent=row.mails_sent) for row in rows)
         return
     for row in rows:
-        if row.email in known:
-            job = _request_job(row, mailed.get(row.pk, set()))
+        if row.email in found:
+            job = _request_job(row, found[row.email], mailed.get(row.pk, set()))
             if job.letters or job.errors or job.mails_sent:
                 yield job
 
 
-def _known(rows: list[PasswordResetRequest]) -> set[str]:
-    """Return the addresses worth a look-up: one statement rules out most of the others,
-    unless the host has a finder of its own.
+def _found(emails: list[str]) -> dict[str, Found]:
+    """Return who has which address, looked up in one statement, or one by one where the
+    host has a finder of its own.
     """
-    emails = {row.email for row in rows}
-    is_ours = conf.user_finder is users.find_users
-    return users.on_file(emails) if is_ours and len(emails) > 1 else emails
+    finder = conf.user_finder
+    if finder is users.find_users:
+        return {**users.find_all(emails)}
+    return {email: _asked(finder, email) for email in emails}
+
+
+def _asked(finder: Callable[[str], Iterable[AbstractBaseUser]], email: str) -> Found:
+    try:
+        return list(finder(email))
+    except Exception as error:
+        return _record(error)
 
 
 def _mailed_before(keys: list[int]) -> dict[int, set[Any]]:
@@ -421,16 +363,15 @@ def _mailed_before(keys: list[int]) -> dict[int, set[Any]]:
     return found
 
 
-def _request_job(row: PasswordResetRequest, mailed: set[Any]) -> Job:
+def _request_job(row: PasswordResetRequest, found: Found, mailed: set[Any]) -> Job:
     """Return the job of sending a link to each user of the address who has none yet."""
     told = len(mailed) + (row.explained_at is not None)
     job = Job(row, mails_sent=max(told, row.mails_sent))
-    try:
-        # Distinct: a host's finder may yield a user twice.
-        waiting = {user.pk: user for user in conf.user_finder(row.email)}
-    except Exception as error:
-        job.errors.append(_record(error))
+    if isinstance(found, Exception):
+        job.errors.append(found)
         return job
+    # Distinct: a host's finder may yield a user twice.
+    waiting = {user.pk: user for user in found}
     job.letters = _letters(row, waiting.values(), mailed)
     return job
 
@@ -539,19 +480,6 @@ def _notice_letters(row: PasswordResetNotice) -> list[Letter]:
 
 def _mail_notice(row: PasswordResetNotice, connection: MailConnection) -> None:
     mailer.send(mailer.changed_message(row), connection)
-
-
-@contextmanager
-def _connections(count: int) -> Iterator[list[MailConnection]]:
-    """Provide mail connections; only one where other threads could not see the rows."""
-    database = connections[router.db_for_write(PasswordResetRequest)]
-    alone = database.in_atomic_block or database.vendor == "sqlite"
-    channels = [MailConnection() for _ in range(1 if alone else count)]
-    try:
-        yield channels
-    finally:
-        for connection in channels:
-            connection.close()
 
 
 def _record(error: Exception) -> Exception:

@@ -6,6 +6,7 @@ from collections import Counter
 
 import pytest
 from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from prometheus_client import REGISTRY
 
@@ -15,6 +16,7 @@ from password_reset.models import (
     PasswordResetRequest,
 )
 from password_reset.outbox import LEASE
+from password_reset.senders import Senders
 from tests.tools.factories import UserFactory
 from tests.tools.outbox import let_leases_end, mails
 from tests.tools.servers import wait_until
@@ -222,13 +224,12 @@ class TestInHand:
     ):
         people = queue(3)
         kind, rows = worker._claim(3)
-        jobs = list(kind.jobs(rows))
+        jobs = worker._jobs(kind, rows)
         let_leases_end()
         for row in rows:
             row.next_attempt_at -= LEASE
         assert services.process_due() == 3
-        with worker._connections(1) as channels:
-            worker._send_all(jobs, channels, lambda: False)
+        send(jobs)
         assert mails(smtp) == {row.email: 1 for row in people}
 
     @pytest.mark.sqlite
@@ -237,8 +238,7 @@ class TestInHand:
         kind, rows = worker._claim(2)
         for row in rows:
             row.next_attempt_at -= LEASE
-        with worker._connections(1) as channels:
-            worker._deliver(kind, rows, channels)
+        send(worker._jobs(kind, rows))
         assert sum(mails(smtp).values()) == 2
         assert not PasswordResetRequest.objects.pending().exists()
 
@@ -267,6 +267,12 @@ class TestInHand:
         services.process_due()
         assert mails(smtp) == {row.email: 1, row.email.upper(): 1}
         assert values()["mails_sent"] == 2
+
+
+def send(jobs):
+    with Senders(1, worker._work, lambda: False) as crew:
+        crew.add(jobs)
+        crew.drain()
 
 
 def borrowed():
@@ -299,23 +305,63 @@ STORED = [
 ]
 
 
-@pytest.mark.sqlite
-@pytest.mark.django_db
-def test_one_statement_misses_nobody_whom_the_look_up_finds():
+FORMS = (str, str.upper, str.lower, str.title, str.casefold, str.swapcase)
+
+
+@pytest.fixture
+def look_alikes(db):
     for email in STORED:
         UserFactory(email=email)
-    forms = (str, str.upper, str.lower, str.title, str.casefold, str.swapcase)
-    typed = {form(email) for email in STORED for form in forms}
-    found = {email for email in typed if list(users.find_users(email))}
-    assert set(STORED) <= found
-    assert found <= users.on_file(typed)
+    UserFactory(email="aDA@example.com", is_active=False)
+    UserFactory(email="adA@example.com", password=None)
+    return {form(email) for email in STORED for form in FORMS} | {"bob@example.com"}
 
 
 @pytest.mark.sqlite
-@pytest.mark.django_db
-def test_one_statement_rules_strangers_out():
+def test_many_are_found_as_each_of_them_is(look_alikes):
+    singly = {email: ids(users.find_users(email)) for email in look_alikes}
+    known = {email: found for email, found in singly.items() if found}
+    assert set(STORED) <= set(known)
+    together = users.find_all(look_alikes)
+    assert {email: ids(found) for email, found in together.items()} == known
+    assert {
+        email: ids(users.find_all([email]).get(email, [])) for email in look_alikes
+    } == singly
+
+
+@pytest.mark.sqlite
+def test_a_thousand_addresses_are_looked_up_in_one_statement(
+    db, django_assert_num_queries
+):
     UserFactory(email="ada@example.com")
-    assert users.on_file({"ada@example.com", "bob@example.com"}) == {"ada@example.com"}
+    strangers = [f"nobody{number}@example.com" for number in range(999)]
+    with django_assert_num_queries(1):
+        found = users.find_all([*strangers, "ADA@example.com"])
+    assert set(found) == {"ADA@example.com"}
+
+
+def ids(found):
+    return sorted(user.pk for user in found)
+
+
+def test_claims_grow_while_all_rows_are_of_nobody(smtp):
+    strangers(690)
+    queue(10)
+    with CaptureQueriesContext(connection) as queries:
+        assert services.process_due(None) == 700
+    claims = [each for each in queries if 'SET "attempts"' in each["sql"]]
+    assert len(claims) == 4  # 100 with people among them, then 100, 200 and 300
+    assert sum(mails(smtp).values()) == 10
+
+
+def test_what_a_large_claim_has_of_people_beyond_a_batch_is_given_back(smtp):
+    strangers(150)
+    queue(150)
+    rows = PasswordResetRequest.objects.claim(300)
+    jobs = worker._jobs(worker.REQUESTS, rows)
+    assert worker._release(jobs[worker.BATCH :]) == 50
+    released = PasswordResetRequest.objects.due()
+    assert set(released.values_list("attempts", "claim_id")) == {(0, None)}
 
 
 def test_rows_of_nobody_count_in_the_metric_that_tells_of_a_live_worker(cron_only):
