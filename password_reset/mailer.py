@@ -6,6 +6,7 @@ import re
 import unicodedata
 from datetime import datetime
 from email.utils import make_msgid, parseaddr
+from secrets import token_hex
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -200,6 +201,8 @@ class WholeLinks(EmailMultiAlternatives):
 
     def message(self, **kwargs: Any) -> Any:
         written: Any = super().message(**kwargs)
+        # Python would look for one that no part contains, with a new pattern each time.
+        written.set_boundary(f"={token_hex(16)}")
         if django.VERSION >= (6, 0):
             encoding = "7bit" if self.body.isascii() else "8bit"
             written.get_body(["plain"]).set_content(self.body, cte=encoding)
