@@ -50,9 +50,11 @@ class Senders(Generic[Job]):
         self.close()
 
     @property
-    def others(self) -> int:
-        """How many may work beside the calling thread."""
-        return len(self._channels) - 1
+    def ready(self) -> int:
+        """How many threads work beside the calling one: so many jobs are not left
+        lying.
+        """
+        return sum(thread.is_ready for thread in self._threads)
 
     @property
     def waiting(self) -> int:
@@ -130,7 +132,7 @@ class Senders(Generic[Job]):
 
     def _start(self, wanted: int) -> None:
         """Start threads for so many jobs, as far as there are connections for them."""
-        while len(self._threads) < min(wanted, self.others):
+        while len(self._threads) < min(wanted, len(self._channels) - 1):
             connection = self._channels[len(self._threads) + 1]
             self._threads.append(_Thread(partial(self._serve, connection)))
             self._threads[-1].start()
@@ -143,15 +145,18 @@ class _Thread(Thread):
         super().__init__(name="password-reset-sender", daemon=True)
         self._serve = serve
         self.error: Exception | None = None
+        self.is_ready = False
 
     def run(self) -> None:
         try:
             # Before it has a row in hand: a pool may be smaller than all senders.
-            if can_reach_database():
+            self.is_ready = can_reach_database()
+            if self.is_ready:
                 self._serve()
         except Exception as error:
             self.error = error
         finally:
+            self.is_ready = False
             connections.close_all()
 
 

@@ -160,7 +160,7 @@ def _work_off(
             done += len(rows) - _release(jobs[BATCH:])
             crew.add(jobs[:BATCH])
             # Where more is due it is claimed before the others have nothing to do.
-            crew.drain(crew.others if len(rows) == room else 0)
+            crew.drain(crew.ready if len(rows) == room else 0)
             progress(done - crew.waiting)
             room = BATCH if jobs else _larger(room)
         crew.drain()

@@ -354,6 +354,17 @@ def test_claims_grow_while_all_rows_are_of_nobody(smtp):
     assert sum(mails(smtp).values()) == 10
 
 
+def test_one_person_amid_junk_does_not_wait_for_other_people(smtp):
+    strangers(150)
+    queue(1)
+    strangers(49)
+    with Senders(8, worker._work, lambda: False) as crew:
+        crew.add(worker._jobs(worker.REQUESTS, PasswordResetRequest.objects.claim(200)))
+        crew.add([])
+        crew.drain(crew.ready)
+        assert sum(mails(smtp).values()) == 1
+
+
 def test_what_a_large_claim_has_of_people_beyond_a_batch_is_given_back(smtp):
     strangers(150)
     queue(150)
