@@ -168,8 +168,7 @@ class TestClaimId:
         act(superuser(), REQUESTS, "retry", row)
         services.process_due()
         rows[0].next_attempt_at -= LEASE
-        with worker._connections(1) as channels:
-            worker._send_all(jobs, channels, lambda: False)
+        send(jobs)
         assert mails(smtp) == {row.email: 1}
 
     def test_nor_give_back_or_settle_in_a_batch_what_another_has(self):
