@@ -104,9 +104,13 @@ def _by_folded(
     """Group items by their address in the form in which Django compares two."""
     groups: dict[str, list[Any]] = {}
     for item in items:
-        folded = unicodedata.normalize("NFKC", address(item)).casefold()
-        groups.setdefault(folded, []).append(item)
+        groups.setdefault(_folded(address(item)), []).append(item)
     return groups
+
+
+def _folded(email: str) -> str:
+    """Return an address in the form in which Django compares two."""
+    return unicodedata.normalize("NFKC", email).casefold()
 
 
 def identity(user: AbstractBaseUser) -> tuple[object, str, str]:
