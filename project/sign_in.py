@@ -5,17 +5,19 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.urls import reverse
 from django.utils import timezone
 from django_ratelimit.core import get_usage
 
 from password_reset.visitors import client_network, visitor_of
 
 logger = logging.getLogger(__name__)
+
+FORMS = frozenset({"login", "admin:login"})
 
 
 class SignInLimitMiddleware:
@@ -29,16 +31,20 @@ class SignInLimitMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_view(
+        self, request: HttpRequest, view: Any, args: Any, kwargs: Any
+    ) -> HttpResponse | None:
+        """Count a log-in before its view sees the password."""
         seconds = seconds_to_wait(request) if is_log_in(request) else 0
-        return too_many(request, seconds) if seconds else self.get_response(request)
+        return too_many(request, seconds) if seconds else None
 
 
 def is_log_in(request: HttpRequest) -> bool:
     """Return whether a log-in form is sent, the site's or the admin's."""
-    return request.method == "POST" and request.path in {
-        reverse("login"),
-        reverse("admin:login"),
-    }
+    match = request.resolver_match
+    return request.method == "POST" and match is not None and match.view_name in FORMS
 
 
 def seconds_to_wait(request: HttpRequest) -> int:

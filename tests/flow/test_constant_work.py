@@ -22,7 +22,10 @@ ADDRESSES = {
     "of two accounts": "twice@example.com",
 }
 #: What may differ between two answers: their own random values, and the time.
-CHANGING = re.compile(r"csrftoken=\w+|expires=[^;]+|[0-9a-f]{32}")
+CHANGING = re.compile(
+    r"csrftoken=\w+|password_reset_request=[^;]+|expires=[^;]+|[0-9a-f]{32}"
+    r'|name="csrfmiddlewaretoken" value="\w+"'
+)
 USERS = re.compile(r"\busers\b|auth_user", re.IGNORECASE)
 
 
@@ -82,7 +85,7 @@ def visible(response):
     return (
         response.status_code,
         headers,
-        response.content,
+        CHANGING.sub("…", response.text),
         CHANGING.sub("…", response.cookies.output()),
     )
 

@@ -32,7 +32,9 @@ ACCOUNTS = {
     "two accounts": [{}, {"email": ADA.upper()}],
 }
 #: What may differ between two answers to the same question: CSRF's own masks.
-MASKS = re.compile(rb'name="csrfmiddlewaretoken" value="\w+"|csrftoken=\w+')
+MASKS = re.compile(
+    rb'name="csrfmiddlewaretoken" value="\w+"|csrftoken=\w+|password_reset_request=[^;]+|expires=[^;]+'
+)
 
 
 def page(client):

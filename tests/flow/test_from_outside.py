@@ -129,7 +129,9 @@ def test_of_fifty_visitors_with_one_link_one_sets_their_password(
         [partial(spend, site, raw, word, n) for n, word in enumerate(passwords)]
     )
     statuses = [answer.status_code for answer in answers]
-    assert sorted(statuses) == [200] + [410] * 49
+    assert statuses.count(200) == 1
+    # Attempts with one link are counted, from wherever they come.
+    assert set(statuses) <= {200, 410, 429}
     winner = passwords[statuses.index(200)]
     assert Person(site.url).log_in("ada@example.com", winner)
 

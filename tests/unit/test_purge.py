@@ -229,7 +229,7 @@ def dead_rows(user):
         user=user, email=user.email, created_at=long_ago, failed_at=long_ago
     )
     UserSession.objects.create(user=user, session_key="k" * 32, created_at=long_ago)
-    return {"tokens": 4, "requests": 1, "notices": 1, "sessions": 1}
+    return {"tokens": 4, "requests": 1, "notices": 1, "sessions": 1, "codes": 0}
 
 
 @pytest.mark.sqlite
@@ -255,10 +255,11 @@ def say(output, *options):
 def test_cron_gets_one_plain_line(dead_rows):
     assert (
         say(io.StringIO(), "--dry-run")
-        == "Would delete 4 tokens, 1 requests, 1 notices, 1 sessions.\n"
+        == "Would delete 4 tokens, 1 requests, 1 notices, 1 sessions, 0 codes.\n"
     )
     assert (
-        say(io.StringIO()) == "Deleted 4 tokens, 1 requests, 1 notices, 1 sessions.\n"
+        say(io.StringIO())
+        == "Deleted 4 tokens, 1 requests, 1 notices, 1 sessions, 0 codes.\n"
     )
 
 
@@ -270,7 +271,7 @@ def test_a_terminal_sees_the_count_grow(dead_rows):
         "2 rows deleted",
         "3 rows deleted",
     ]
-    assert said[-1] == "Deleted 4 tokens, 1 requests, 1 notices, 1 sessions.\n"
+    assert said[-1] == "Deleted 4 tokens, 1 requests, 1 notices, 1 sessions, 0 codes.\n"
 
 
 @pytest.mark.sqlite

@@ -146,7 +146,9 @@ def test_a_task_that_ends_with_work_left_wakes_the_next(
     queue, settings, smtp, monkeypatch
 ):
     monkeypatch.setattr(worker, "BATCH", 2)
-    monkeypatch.setattr(worker, "TASK_SECONDS", 0.01)
+    monkeypatch.setattr(worker, "SENDERS", 1)
+    monkeypatch.setattr(worker, "TASK_SECONDS", 0.3)
+    smtp.delay = 0.1
     settings.PASSWORD_RESET_TASK_BACKEND = None
     rows = [ask(user.email) for user in UserFactory.create_batch(10)]
     settings.PASSWORD_RESET_TASK_BACKEND = "default"
