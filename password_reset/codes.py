@@ -32,7 +32,7 @@ __all__ = ["LENGTH", "LIFETIME", "TRIES", "CodeError", "OpenedLink"]
 #: Eight of twenty letters are 34.5 bits.
 ALPHABET = "BCDFGHJKLMNPQRSTVWXZ"
 LENGTH = 8
-#: ASVS 5.0, 6.5.5 and 6.6.2: at most ten minutes.
+#: ASVS 5.0, 6.5.5: at most ten minutes.
 LIFETIME = timedelta(minutes=10)
 #: Tries for each request, whether or not anybody has the address.
 TRIES = 5

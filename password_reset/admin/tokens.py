@@ -13,7 +13,11 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from password_reset.models import PasswordResetToken, PasswordResetTokenQuerySet
+from password_reset.models import (
+    PasswordResetCode,
+    PasswordResetToken,
+    PasswordResetTokenQuerySet,
+)
 
 from . import states
 from .accounts import known_as
@@ -75,6 +79,10 @@ class TokenAdmin(ReadOnlyAdmin):
             PasswordResetToken.objects.filter(pk__in=[token.pk for token in chunk]),
         )
         count = tokens.void(now)
+        # The code of the same email would open the form that the link no longer does.
+        PasswordResetCode.objects.filter(
+            request__in=tokens.values("request"), user__in=tokens.values("user")
+        ).void()
         # By the moment: a link that was spent while we looked was not voided.
         log(request, tokens.filter(used_at=now), _("Voided: the link stops working."))
         return count

@@ -12,6 +12,7 @@ from django.core import mail
 from django.utils import timezone
 
 from password_reset.models import (
+    PasswordResetCode,
     PasswordResetNotice,
     PasswordResetRequest,
     PasswordResetToken,
@@ -74,6 +75,11 @@ def test_a_voided_link_stops_working(client, raw, token):
     response = act(staff(*VOID), TOKENS, "void", token, confirmed="yes")
     assert messages_of(response) == "1 link was voided."
     assert spend(client, raw).status_code == 410
+
+
+def test_the_code_of_a_voided_link_stops_working(client, raw, token):
+    act(staff(*VOID), TOKENS, "void", token, confirmed="yes")
+    assert not PasswordResetCode.objects.usable().exists()
 
 
 def test_voiding_asks_first(client, raw, token):
