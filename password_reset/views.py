@@ -233,7 +233,7 @@ def _remember(response: HttpResponse, handle: str) -> None:
         path=path_of(Page.REQUEST),
         secure=settings.SESSION_COOKIE_SECURE,
         httponly=True,
-        samesite="Lax",
+        samesite="Strict",
     )
 
 
@@ -380,7 +380,7 @@ class PasswordResetConfirmView(FlowView):
             path=target,
             secure=self.request.is_secure(),
             httponly=True,
-            samesite="Lax",
+            samesite="Strict",
         )
         return response
 

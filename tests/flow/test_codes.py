@@ -213,7 +213,7 @@ def test_without_the_setting_there_is_no_code(client, user, settings):
 def test_the_cookie_is_kept_from_scripts_and_names_no_account(client, user):
     cookie = ask(client, user.email).cookies["password_reset_request"]
     assert cookie["httponly"]
-    assert cookie["samesite"] == "Lax"
+    assert cookie["samesite"] == "Strict"
     assert cookie["path"] == "/forgot-password"
     assert user.email not in cookie.value
 

@@ -16,6 +16,8 @@ from tests.hosts.host import Host
 from tests.hosts.mailbox import Mailbox
 from tests.tools.servers import dies_with_us, free_port, wait_until
 
+#: What Django asks a MariaDB on each new connection.
+SET_UP = ("SELECT VERSION()", "SET SESSION")
 HERE = Path(__file__).parent
 OLD_PASSWORD = "only-the-old-one-knows"
 KEPT = ("HOME", "PATH", "LANG", "TZ", "SSL_CERT_FILE")
@@ -107,11 +109,13 @@ class Project:
         return [tuple(row) for row in rows]
 
     def statements(self, method: str, path: str) -> list[list[str]]:
-        """Return the SQL of each request with that method and path."""
+        """Return the SQL of each request with that method and path, without what sets
+        up a new connection.
+        """
         lines = (self.folder / "statements").read_text().splitlines()
         requests_ = [json.loads(line) for line in lines]
         return [
-            one["sql"]
+            [sql for sql in one["sql"] if not sql.lstrip().startswith(SET_UP)]
             for one in requests_
             if (one["method"], one["path"]) == (method, path)
         ]

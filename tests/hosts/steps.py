@@ -51,7 +51,7 @@ def nobody_asks_and_gets_the_same(visit: Visit) -> None:
     known, unknown = visit.project.statements(
         "POST", f"{visit.host.prefix}/forgot-password"
     )
-    assert known == unknown
+    assert known == unknown, f"{known} != {unknown}"
 
 
 def ann_gets_a_mail(visit: Visit) -> None:

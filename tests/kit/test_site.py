@@ -423,7 +423,8 @@ def test_a_database_with_another_authority_is_not_believed(stack: Stack) -> None
 def test_a_body_over_16_kib_never_reaches_the_site(
     stack: Stack, path: str, media_type: str
 ) -> None:
-    answer = stack.visitor().session.post(stack.url + path, "a" * 16_385, timeout=10)
+    visitor = stack.visitor()
+    answer = visitor.session.post(stack.url + path, "a" * 16_385, **visitor.options)
     assert (answer.status_code, answer.headers["Content-Type"]) == (413, media_type)
     assert answer.headers["Cache-Control"] == "no-store"
     assert "X-Request-ID" not in answer.headers
