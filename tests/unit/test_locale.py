@@ -20,6 +20,10 @@ WITH_CONTEXT = {"pgettext", "pgettext_lazy", "npgettext", "npgettext_lazy"}
 LITERAL = r"u?'(?:[^'\\]|\\.)*'|u?\"(?:[^\"\\]|\\.)*\""
 IN_TEMPLATE = re.compile(rf"\b(p?)n?gettext\((?:({LITERAL}), )?({LITERAL})")
 PLACEHOLDER = re.compile(r"%\(\w+\)[sd]|\{\w+\}")
+COUNT = "%(count)d"
+# Arabic says "an hour" and "two hours" as words of their own: a numeral beside them is
+# wrong, and each of these two forms stands for that one number.
+WITHOUT_NUMBER = {("ar", 1), ("ar", 2)}
 MARKUP = re.compile(r"[<>]")
 
 
@@ -94,8 +98,11 @@ def test_nothing_is_incomplete_or_fuzzy_or_left_over(path):
 def test_no_placeholder_is_lost_or_invented(path):
     for entry in polib.pofile(str(path)):
         wanted = sorted(PLACEHOLDER.findall(entry.msgid))
-        for sentence in sentences(entry):
-            assert sorted(PLACEHOLDER.findall(sentence)) == wanted, entry.msgid
+        for form, sentence in enumerate(sentences(entry)):
+            allowed = [wanted]
+            if (language(path), form) in WITHOUT_NUMBER:
+                allowed.append([name for name in wanted if name != COUNT])
+            assert sorted(PLACEHOLDER.findall(sentence)) in allowed, entry.msgid
 
 
 @every_catalogue
