@@ -149,14 +149,15 @@ def test_the_size_of_a_batch_does_not_change_what_dies(user, batch_size):
     assert PasswordResetToken.objects.get() == living
 
 
-@pytest.mark.sqlite
-def test_a_purge_rests_after_each_batch(user, monkeypatch):
-    rests = []
-    monkeypatch.setattr("password_reset.purge.sleep", rests.append)
-    for _ in range(6):
-        token(user, age=DAY)
-    assert services.purge(batch_size=2).tokens == 6
-    assert len([rest for rest in rests if rest > 0]) >= 3
+def test_a_batch_waits_for_no_disk_and_no_row(user):
+    token(user, age=DAY)
+    with CaptureQueriesContext(connection) as queries:
+        assert services.purge().tokens == 1
+    settings = [one["sql"] for one in queries if "SET LOCAL" in one["sql"]]
+    assert settings
+    for sql in settings:
+        assert "synchronous_commit = off" in sql
+        assert "lock_timeout = 100" in sql
 
 
 @pytest.mark.sqlite
