@@ -121,6 +121,18 @@ class RequestBudgets:
             return Decision(own=own, mail=(self.neighbours, self.reserve))
         return Decision(own=own, mail=(self.neighbours,), is_held=True)
 
+    def raced(self, decision: Decision, counted: Mapping[str, int]) -> list[Budget]:
+        """Return what an email that a race has made one too many is given back to.
+
+        A network that has more than its share takes nothing from the mailbox, and of
+        several that are the first of a network one is.
+        """
+        over = [each for each in decision.mail if each.is_overdrawn(counted)]
+        if self.neighbours in over:
+            return list(decision.mail)
+        later = any(counted.get(each.key, 0) > 1 for each in self.neighbours.windows)
+        return [self.reserve] if later and self.reserve in decision.mail else over
+
     def _is_first(self, counts: Mapping[str, int]) -> bool:
         """Whether this network has not asked for this address today."""
         return not any(counts[window.key] for window in self.neighbours.windows)

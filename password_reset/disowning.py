@@ -98,17 +98,31 @@ def _disown_request(row: Any) -> Disowned:
     with transaction.atomic(using=row._state.db):
         if not _mark(row):
             return Disowned(row, is_new=False)
-        links = PasswordResetToken.objects.filter(pk__in=_open_links(row))
-        PasswordResetCode.objects.filter(request__email=row.email).void()
+        mailed = _mailed_by(row)
+        # The codes first: one that is becoming a link this moment has become it then.
+        PasswordResetCode.objects.filter(
+            models.Q(user__in=mailed) | models.Q(request__email=row.email)
+        ).void()
+        links = PasswordResetToken.objects.filter(pk__in=_open_links(row, mailed))
         return Disowned(row, True, links.void())
 
 
-def _open_links(row: Any) -> set[int]:
+def _mailed_by(row: Any) -> list[Any]:
+    """Return the users whom a request has mailed a link or a code."""
+    return [
+        user_id
+        for model in (PasswordResetToken, PasswordResetCode)
+        for user_id in model.objects.filter(request_id=row.pk).values_list(
+            "user_id", flat=True
+        )
+    ]
+
+
+def _open_links(row: Any, mailed: list[Any]) -> set[int]:
     """Return the open links of the accounts that a request has mailed, and of other
     requests for the same address: the purge soon takes the request's own.
     """
     links = PasswordResetToken.objects.all()
-    mailed = list(links.filter(request_id=row.pk).values_list("user_id", flat=True))
     sets = (links.filter(user__in=mailed), links.filter(request__email=row.email))
     return {pk for rows in sets for pk in rows.usable().values_list("pk", flat=True)}
 

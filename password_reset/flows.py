@@ -88,7 +88,9 @@ def open_with_code(
     """Count an attempt and return the link that a code becomes, for the browser that
     made a request. Raises ``codes.CodeError``.
     """
-    ratelimit.enforce_attempt_limit(visitor.ip_address)
+    # A request has five tries of its own; what names none has the network's.
+    if request_id is None:
+        ratelimit.enforce_attempt_limit(visitor.ip_address)
     return services.open_with_code(
         request_id, code, ip_address=visitor.ip_address, user_agent=visitor.user_agent
     )

@@ -13,6 +13,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from . import metrics
+from .codes import HANDLE_LIFETIME
 from .conf import conf
 from .models import (
     PasswordResetCode,
@@ -75,6 +76,10 @@ def _dead_rows() -> dict[str, list[tuple[QuerySet[Any], str]]]:
     tokens_before = timezone.now() - conf.token_retention
     requests_before = timezone.now() - conf.request_retention
     unmailed_before = timezone.now() - conf.unmailed_retention
+    if conf.codes:  # a row that is gone has no tries: known and unknown stay alike
+        kept = timezone.now() - HANDLE_LIFETIME
+        requests_before = min(requests_before, kept)
+        unmailed_before = min(unmailed_before, kept)
     expired = PasswordResetToken.objects.filter(expires_at__lte=tokens_before)
     used = PasswordResetToken.objects.filter(
         used_at__lte=tokens_before, expires_at__gt=tokens_before

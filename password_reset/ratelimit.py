@@ -87,7 +87,7 @@ def enforce_request_limits(
     if raced := _overdrawn(decision.own, counted):
         _take_back(drawn)
         _refuse(raced, counted, ip_address)
-    if raced := _overdrawn(decision.mail, counted):
+    if raced := mine.raced(decision, counted):
         _take_back(raced)
     return Admission(decision.is_held or bool(raced))
 

@@ -95,9 +95,7 @@ class Senders(Generic[Job]):
             pass
 
     def close(self) -> list[Job]:
-        """Wait for what is on its way; return the jobs that nobody has taken. Raises
-        what a thread has failed with.
-        """
+        """Wait for what is on its way; return the jobs that nobody has taken."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
@@ -105,11 +103,13 @@ class Senders(Generic[Job]):
             thread.join()
         for connection in self._channels:
             connection.close()
-        failed = [thread.error for thread in self._threads if thread.error]
-        self._threads.clear()
-        if failed:
-            raise failed[0]
         return list(self._jobs)
+
+    def check(self) -> None:
+        """Raise what a thread has failed with."""
+        for thread in self._threads:
+            if thread.error:
+                raise thread.error
 
     def _serve(self, connection: MailConnection) -> None:
         while (job := self._wait_for_next()) is not None:
@@ -134,8 +134,12 @@ class Senders(Generic[Job]):
         """Start threads for so many jobs, as far as there are connections for them."""
         while len(self._threads) < min(wanted, len(self._channels) - 1):
             connection = self._channels[len(self._threads) + 1]
-            self._threads.append(_Thread(partial(self._serve, connection)))
-            self._threads[-1].start()
+            thread = _Thread(partial(self._serve, connection))
+            try:
+                thread.start()
+            except RuntimeError:  # the system has no thread left: fewer work
+                return
+            self._threads.append(thread)
 
 
 class _Thread(Thread):

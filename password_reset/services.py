@@ -205,11 +205,17 @@ def latest_request(email: str, ip_address: str | None) -> int | None:
     network and may still have a code; ``None`` for none.
     """
     network = client_network(ip_address)
+    # Those of a browser are typed there, with its cookie: nobody beside it uses up
+    # their tries. The caller's own address first: others can bury the rest.
     rows = PasswordResetRequest.objects.filter(
-        email=email.strip(), created_at__gt=timezone.now() - codes.HANDLE_LIFETIME
+        email=email.strip(),
+        source=PasswordResetRequest.Source.API,
+        created_at__gt=timezone.now() - codes.HANDLE_LIFETIME,
     ).order_by("-created_at")
-    found = rows.values_list("pk", "ip_address")[:NETWORKS_READ]
-    return next((pk for pk, asked in found if client_network(asked) == network), None)
+    own = rows.filter(ip_address=ip_address).values_list("pk", "ip_address")[:1]
+    near = rows.values_list("pk", "ip_address")[:NETWORKS_READ]
+    found = {pk for pk, asked in (*own, *near) if client_network(asked) == network}
+    return max(found, default=None)
 
 
 @sensitive_variables("raw", "new_password")

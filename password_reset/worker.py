@@ -149,29 +149,38 @@ def _work_off(
     """Also return whether email can be sent at present. Each batch is of rows that have
     reached an age, in seconds.
     """
-    done, room = 0, BATCH
+    done, room = 0, _larger(0)
     with Senders(senders, _work, stopped) as crew:
-        while conf.enabled and not crew.is_ended and (limit is None or done < limit):
-            claimed = room if limit is None else min(room, limit - done)
-            kind, rows = _claim(claimed, age())
-            if not rows:
-                break
-            jobs = _jobs(kind, rows)
-            done += len(rows) - _release(jobs[BATCH:])
-            crew.add(jobs[:BATCH])
-            # Where more is due it is claimed before the others have nothing to do.
-            crew.drain(crew.ready if len(rows) == room else 0)
-            progress(done - crew.waiting)
-            room = BATCH if jobs else _larger(room)
-        crew.drain()
-        able = not crew.is_outage
-        return done - _release(crew.close()), able
+        try:
+            while conf.enabled and not crew.is_ended and done != limit:
+                claimed = room if limit is None else min(room, limit - done)
+                kind, rows = _claim(claimed, age())
+                if not rows:
+                    break
+                jobs = _jobs(kind, rows)
+                done += len(rows) - _release(jobs[BATCH:])
+                crew.add(jobs[:BATCH])
+                # Where more is due it is claimed before the others have nothing to do.
+                crew.drain(crew.ready if len(rows) == room else 0)
+                progress(done - crew.waiting)
+                room = _larger(0 if jobs else room)
+            crew.drain()
+            able = not crew.is_outage
+        finally:
+            # Whatever has failed: nobody waits for the end of a lease.
+            done -= _release(crew.close())
+        crew.check()
+        return done, able
 
 
 def _larger(room: int) -> int:
     """Return how many rows to claim after as many of nobody."""
+    if conf.user_finder is not users.find_users:
+        # Asked one by one, and perhaps over a network: what takes longer than a worker
+        # may work would be given back untried, for ever.
+        return SENDERS
     can_skip = REQUESTS.outbox.can_skip()
-    return min(2 * room, MOST) if can_skip else BATCH
+    return min(max(2 * room, BATCH), MOST) if can_skip else BATCH
 
 
 def work_on(kind: Kind, pks: list[int]) -> int:
@@ -341,7 +350,11 @@ def _found(emails: list[str]) -> dict[str, Found]:
     """
     finder = conf.user_finder
     if finder is users.find_users:
-        return {**users.find_all(emails)}
+        try:
+            return {**users.find_all(emails)}
+        except DatabaseError as error:
+            # One address that the database cannot compare must not hold up all others.
+            _record(error)
     return {email: _asked(finder, email) for email in emails}
 
 
@@ -426,11 +439,13 @@ def _mail_explanation(
     told: list[AbstractBaseUser],
     connection: MailConnection,
 ) -> None:
-    for user in told:
-        mailer.send(mailer.explanation_message(row, user), connection)
+    # All are written before one is sent, and one that was sent is not sent again.
+    for message in [mailer.explanation_message(row, user) for user in told]:
+        mailer.send(message, connection)
         metrics.explanations_total.inc()
-    # A later attempt sends what else the row asks for, and not this again.
-    PasswordResetRequest.objects.filter(pk=row.pk).update(explained_at=timezone.now())
+        PasswordResetRequest.objects.filter(pk=row.pk).update(
+            explained_at=timezone.now()
+        )
 
 
 def _has_code(

@@ -78,11 +78,11 @@ class TokenAdmin(ReadOnlyAdmin):
             timezone.now(),
             PasswordResetToken.objects.filter(pk__in=[token.pk for token in chunk]),
         )
-        count = tokens.void(now)
-        # The code of the same email would open the form that the link no longer does.
+        # The code of the same email first: it would become another link.
         PasswordResetCode.objects.filter(
             request__in=tokens.values("request"), user__in=tokens.values("user")
         ).void()
+        count = tokens.void(now)
         # By the moment: a link that was spent while we looked was not voided.
         log(request, tokens.filter(used_at=now), _("Voided: the link stops working."))
         return count

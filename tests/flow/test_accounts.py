@@ -117,6 +117,23 @@ class TestExplained:
         assert "Log in with Example <ID>, as you did before:" in mail.outbox[0].body
         assert "Example &lt;ID&gt;" in mail.outbox[0].alternatives[0][0]
 
+    def test_an_account_that_cannot_be_explained_repeats_no_other_email(
+        self, client, passwordless, settings
+    ):
+        second = UserFactory(email=ADA.upper(), password=None)
+
+        def providers(user):
+            if user == second:
+                raise LookupError("no such user in the directory")
+            return ["Example ID"]
+
+        settings.PASSWORD_RESET_LOGIN_PROVIDERS = providers
+        ask(client, ADA)
+        for _ in range(3):
+            PasswordResetRequest.objects.update(next_attempt_at=None)
+            services.process_due()
+        assert len(mail.outbox) <= 1
+
     def test_it_is_counted_and_kept_on_the_row(self, client, passwordless):
         ask(client, ADA)
         row = PasswordResetRequest.objects.get()

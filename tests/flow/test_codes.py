@@ -235,10 +235,25 @@ def test_a_new_key_keeps_codes_that_the_old_one_made(client, user, settings):
     assert "Choose a new password" in enter(client, code).text
 
 
-def test_tries_count_towards_the_limit_of_attempts(client, user, settings):
+def test_who_has_asked_for_nothing_has_the_tries_of_the_network(client, settings):
     settings.PASSWORD_RESET_CONFIRM_RATE_PER_IP = "2/m"
-    ask(client, user.email)
     assert [enter(client, WRONG).status_code for _ in range(3)] == [200, 200, 429]
+
+
+def test_unknown_links_that_a_neighbour_opens_stop_no_code(client, user, settings):
+    settings.PASSWORD_RESET_CONFIRM_RATE_PER_IP = "5/m"
+    code = mailed_code(client, user.email)
+    for number in range(6):
+        Client().get("/reset-password", {"token": f"{number:064x}"})
+    assert "Choose a new password" in enter(client, code).text
+
+
+def test_a_request_is_kept_for_as_long_as_its_code_may_be_tried(client, settings):
+    """A row that is gone has no tries left, which would tell who has no account."""
+    settings.PASSWORD_RESET_UNMAILED_RETENTION = timedelta(0)
+    ask(client, "nobody@example.com")
+    services.purge()
+    assert "4 tries left" in enter(client, WRONG).text
 
 
 def test_the_purge_takes_dead_codes(client, user):
@@ -277,6 +292,29 @@ class TestJson:
             assert (
                 self.answer(client, user.email, WRONG, **elsewhere).status_code == 404
             )
+        assert self.answer(client, user.email, code).status_code == 200
+
+    def test_a_neighbour_uses_up_no_tries_of_a_browser(self, client, user):
+        code = mailed_code(client, user.email)
+        for _ in range(5):
+            assert self.answer(Client(), user.email, WRONG).json()["tries_left"] == 0
+        assert "Choose a new password" in enter(client, code).text
+
+    def test_the_code_of_a_browser_is_nobody_else_s(self, client, user):
+        code = mailed_code(client, user.email)
+        assert self.answer(Client(), user.email, code).status_code == 404
+
+    def test_requests_of_others_bury_no_code(self, client, user, settings):
+        settings.PASSWORD_RESET_REQUEST_RATE_PER_IPV6_48 = None
+        call(client, "request-password-reset", {"email": user.email})
+        code = code_in(mail.outbox[-1].body)
+        rows = [
+            PasswordResetRequest(
+                email=user.email, source="api", ip_address=f"2001:db8:1:{number:x}::1"
+            )
+            for number in range(120)
+        ]
+        PasswordResetRequest.objects.bulk_create(rows)
         assert self.answer(client, user.email, code).status_code == 200
 
     @pytest.mark.parametrize("code", ["", "BCD", 5, None, ["BCDF-GHJK"]])

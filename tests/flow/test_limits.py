@@ -3,6 +3,7 @@ mailbox, or learns what others asked for.
 """
 
 import logging
+from functools import partial
 
 import pytest
 import redis
@@ -10,10 +11,11 @@ import time_machine
 from django.core import mail
 from django.test import Client
 
-from password_reset import metrics, ratelimit
+from password_reset import counters, metrics, ratelimit
 from password_reset.models import PasswordResetRequest
 from tests.tools.factories import UserFactory
 from tests.tools.staff import REQUESTS, committed, staff
+from tests.tools.threads import at_once
 from tests.tools.walk import ask, call
 
 ADA = "ada@example.com"
@@ -95,6 +97,21 @@ class TestMailbox:
                 clock.shift(3600)
         # Windows of two keys begin at different moments of the day.
         assert 10 <= len(mail.outbox) <= 20
+
+    def test_a_burst_from_one_network_takes_no_more_than_its_share(self, settings):
+        settings.PASSWORD_RESET_REQUEST_RATE_PER_EMAIL = "10/d"
+        settings.PASSWORD_RESET_REQUEST_RATE_PER_IP_AND_EMAIL = "3/d"
+        ask_at_once = [
+            partial(
+                ratelimit.enforce_request_limits, f"2001:db8:0:{number:x}00::1", ADA
+            )
+            for number in range(20)
+        ]
+        admitted = at_once(ask_at_once)
+        assert sum(not each.is_held for each in admitted) <= 3
+        mailbox = ratelimit.budgets.of_mailbox(ADA)
+        counted = counters.store().read(mailbox.windows)
+        assert max(counted.values()) <= 3
 
     def test_an_address_of_nobody_is_counted_as_well(self):
         answers("nobody@example.com", [network(number) for number in range(9)])

@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from password_reset import services, tokens
 from password_reset.models import (
+    PasswordResetCode,
     PasswordResetNotice,
     PasswordResetRequest,
     PasswordResetToken,
@@ -151,6 +152,15 @@ class TestARequest:
         assert words in browser.get(REQUESTS).text
         why = browser.get(f"{REQUESTS}why/", {"q": ada.email}).text
         assert "the reader said: it was not me" in why
+
+    def test_the_codes_of_the_account_die_in_every_spelling(
+        self, client, ada, settings
+    ):
+        settings.PASSWORD_RESET_CODES = True
+        for spelling in (ada.email.upper(), ada.email):
+            ask(Client(), spelling)
+        say(client, number_in(mail.outbox[-1]))
+        assert not PasswordResetCode.objects.usable().exists()
 
 
 class TestAChange:

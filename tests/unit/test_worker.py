@@ -5,7 +5,8 @@ once.
 from collections import Counter
 
 import pytest
-from django.db import connection, transaction
+from django.core import mail
+from django.db import DataError, OperationalError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from prometheus_client import REGISTRY
@@ -386,3 +387,43 @@ def test_rows_of_nobody_count_in_the_metric_that_tells_of_a_live_worker(cron_onl
     )
     services.process_due()
     assert observed() - before == 5
+
+
+class TestWhatFails:
+    def test_a_finder_that_takes_longer_than_a_task_still_makes_progress(
+        self, settings
+    ):
+        """Otherwise each task gives all rows back untried and wakes the next."""
+        asked = []
+
+        def finder(email):
+            asked.append(email)
+            return users.find_users(email)
+
+        settings.PASSWORD_RESET_USER_FINDER = finder
+        queue(40)
+        services.process_due(None, concurrency=2, stopped=lambda: len(asked) > 10)
+        assert len(mail.outbox) >= 8
+
+    def test_an_address_that_cannot_be_compared_holds_up_no_other(self, monkeypatch):
+        def refuse(emails):
+            raise DataError("illegal mix of collations")
+
+        monkeypatch.setattr(users, "find_all", refuse)
+        queue(5)
+        services.process_due(None)
+        assert len(mail.outbox) == 5
+
+    def test_what_a_failed_sender_has_not_begun_is_given_back(self, monkeypatch):
+        settled = []
+
+        def settle(job):
+            settled.append(job)
+            raise OperationalError("server closed the connection")
+
+        monkeypatch.setattr(worker, "_settle", settle)
+        queue(60)
+        with pytest.raises(OperationalError):
+            services.process_due(None, concurrency=4)
+        claimed = PasswordResetRequest.objects.filter(claim_id__isnull=False)
+        assert claimed.count() == len(settled) <= 4
