@@ -5,7 +5,7 @@ an UPDATE's count.
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Self
+from typing import Self, TypeVar
 
 from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
@@ -23,6 +23,7 @@ from .users import Answer, answer_to, identity
 #: PostgreSQL's operator class by which an index answers "begins with" in every
 #: collation; equality too.
 PREFIX = "varchar_pattern_ops"
+Secret = TypeVar("Secret", bound=models.Model)
 
 
 class LongNameIndex(models.Index):
@@ -102,26 +103,30 @@ class PasswordResetRequest(OutboxRow):
         return f"{self.email} ({self.created_at:%Y-%m-%d %H:%M})"
 
 
-class PasswordResetTokenQuerySet(models.QuerySet["PasswordResetToken"]):
-    """Named sets of tokens."""
+class SecretQuerySet(models.QuerySet[Secret]):
+    """Named sets of what is spent once: links and codes."""
 
     def usable(self) -> Self:
-        """Tokens that are neither spent, voided nor expired."""
+        """Secrets that are neither spent, voided nor expired."""
         return self.filter(used_at__isnull=True, expires_at__gt=timezone.now())
 
-    def expired(self) -> Self:
-        """Tokens past their lifetime."""
-        return self.filter(expires_at__lte=timezone.now())
-
     def spend(self, pk: int) -> bool:
-        """Spend a usable token; ``False`` when somebody else was first. Decided by the
+        """Spend a usable one; ``False`` when somebody else was first. Decided by the
         database.
         """
         return self.usable().filter(pk=pk).update(used_at=timezone.now()) == 1
 
     def void(self, at: datetime | None = None) -> int:
-        """Make tokens useless and return how many were still open."""
+        """Make them useless and return how many were still open."""
         return self.filter(used_at__isnull=True).update(used_at=at or timezone.now())
+
+
+class PasswordResetTokenQuerySet(SecretQuerySet["PasswordResetToken"]):
+    """Named sets of tokens."""
+
+    def expired(self) -> Self:
+        """Tokens past their lifetime."""
+        return self.filter(expires_at__lte=timezone.now())
 
     def purgeable(self, retention: timedelta) -> Self:
         """Tokens that died at least ``retention`` ago: the guide's nightly clean-up for
@@ -228,22 +233,6 @@ def _matches(fingerprint: str, user: AbstractBaseUser) -> bool:
     return may_reset and tokens.matches(fingerprint, *identity(user))
 
 
-class PasswordResetCodeQuerySet(models.QuerySet["PasswordResetCode"]):
-    """Named sets of codes."""
-
-    def usable(self) -> Self:
-        """Codes that are neither spent, voided nor expired."""
-        return self.filter(used_at__isnull=True, expires_at__gt=timezone.now())
-
-    def spend(self, pk: int) -> bool:
-        """Spend a usable code; ``False`` when somebody else was first."""
-        return self.usable().filter(pk=pk).update(used_at=timezone.now()) == 1
-
-    def void(self) -> int:
-        """Make codes useless and return how many were still open."""
-        return self.filter(used_at__isnull=True).update(used_at=timezone.now())
-
-
 class PasswordResetCode(models.Model):
     """A code in an email, known by a keyed digest alone."""
 
@@ -269,7 +258,7 @@ class PasswordResetCode(models.Model):
     #: Spent or voided.
     used_at = models.DateTimeField(_("used at"), null=True, blank=True)
 
-    objects = PrimaryManager.from_queryset(PasswordResetCodeQuerySet)()
+    objects = PrimaryManager.from_queryset(SecretQuerySet)()
 
     class Meta:
         db_table = "password_reset_codes"

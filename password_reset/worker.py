@@ -188,9 +188,11 @@ def work_on(kind: Kind, pks: list[int]) -> int:
     rows = kind.outbox.filter(pk__in=pks).claim(len(pks)) if conf.enabled else []
     if rows:
         with Senders(1, _work, lambda: False) as crew:
-            crew.add(_jobs(kind, rows))
-            crew.drain()
-            _release(crew.close())
+            try:
+                crew.add(_jobs(kind, rows))
+                crew.drain()
+            finally:
+                _release(crew.close())
     return len(rows)
 
 
