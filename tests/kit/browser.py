@@ -9,13 +9,14 @@ from pathlib import Path
 from threading import Thread
 from typing import Any, Self
 
+from axe_playwright_python.sync_playwright import Axe
 from django.contrib.staticfiles.handlers import StaticFilesHandler
 from django.core import mail
 from django.core.handlers.wsgi import WSGIHandler
 from django.core.servers.basehttp import ThreadedWSGIServer, WSGIRequestHandler
 from playwright.sync_api import Browser, Page, Playwright, Request, Response
 
-from tests.kit.conftest import find_program
+from tests.kit.programs import find_program
 
 Application = Callable[[dict[str, Any], Any], Any]
 # Two registrable domains, so that one is cross-site to the other (RFC 6761 keeps .test
@@ -204,7 +205,26 @@ class Window:
         self.context.close()
 
 
+OVERFLOWING = """() => [...document.querySelectorAll("main, main *, .pr-brand")]
+  .filter((each) => !each.matches("input, .pr-unseen"))
+  .filter((each) => each.getBoundingClientRect().right > innerWidth + 1
+    || each.clientWidth && each.scrollWidth > each.clientWidth + 1)
+  .map((each) => each.outerHTML.slice(0, 120))"""
+BUTTON = "a[href*='token=']"
 SHOWS_FOCUS = """() => {
   const style = getComputedStyle(document.activeElement);
   return document.activeElement !== document.body && (style.outlineStyle !== "none" || style.boxShadow !== "none");
 }"""
+
+
+def open_mail(window: Window, mailbox: TlsServer) -> None:
+    """Click the button of the mail, in the webmail."""
+    window.page.goto(mailbox.url)
+    with window.page.expect_navigation():
+        window.page.locator(BUTTON).first.click()
+
+
+def violations(page: Page) -> list[str]:
+    """Return what axe-core has to say, in words."""
+    found = Axe().run(page).response["violations"]
+    return [f"{each['id']}: {node['html']}" for each in found for node in each["nodes"]]

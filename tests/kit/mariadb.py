@@ -3,7 +3,7 @@
 import signal
 import subprocess
 
-from tests.kit.conftest import find_program
+from tests.kit.programs import find_program
 from tests.tools.servers import Server, dies_with_us, unprivileged
 
 PACKAGE = "mariadb-server"

@@ -17,7 +17,7 @@ from typing import Any
 from aiosmtpd.smtp import AuthResult
 
 from tests import ROOT
-from tests.kit.conftest import find_program, missing
+from tests.kit.programs import find_program, missing
 from tests.tools.servers import (
     START_SECONDS,
     Postgres,

@@ -15,6 +15,7 @@ from tests.tools.walk import token_in
 
 FORM, RESET = "/forgot-password", "/reset-password"
 UNKNOWN = "0" * 64
+CODE = re.compile(r"\b[B-DF-HJ-NP-TV-XZ]{4}-[B-DF-HJ-NP-TV-XZ]{4}\b")
 NOT_ME = re.compile(r"/reset-password/not-me\?n=\S+")
 
 
@@ -53,6 +54,27 @@ def done(stage: Stage) -> None:
 
 def done_of_a_known_mailbox(stage: Stage) -> None:
     stage.window.ask("ada@gmail.com")
+
+
+def done_with_a_code(stage: Stage) -> None:
+    stage.host.PASSWORD_RESET_CODES = True
+    stage.window.ask(stage.user.email)
+
+
+def type_code(stage: Stage, code: str) -> None:
+    stage.window.page.locator("[name=code]").fill(code)
+    with stage.window.page.expect_event("load"):
+        stage.window.page.locator("[name=code]").press("Enter")
+
+
+def code_wrong(stage: Stage) -> None:
+    done_with_a_code(stage)
+    type_code(stage, "BBBB-BBBB")
+
+
+def code_right(stage: Stage) -> None:
+    done_with_a_code(stage)
+    type_code(stage, code_in(mail.outbox[-1].body))
 
 
 def done_opened_directly(stage: Stage) -> None:
@@ -151,6 +173,10 @@ def cookies_refused(stage: Stage) -> None:
     stage.window.send()
 
 
+def code_in(text: str) -> str:
+    return CODE.search(text)[0]  # type: ignore[index]
+
+
 def not_me_path(message: Any) -> str:
     return NOT_ME.search(message.body)[0]
 
@@ -198,6 +224,9 @@ STATES: dict[Callable[[Stage], None], int] = {
     form_with_a_slip: 200,
     done: 200,
     done_of_a_known_mailbox: 200,
+    done_with_a_code: 200,
+    code_wrong: 200,
+    code_right: 200,
     done_opened_directly: 200,
     reset: 200,
     reset_with_errors: 200,

@@ -2,31 +2,19 @@
 are SameSite=Strict.
 """
 
-import copy
 import re
 import subprocess
 from urllib.parse import urlsplit
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from django.contrib.auth.password_validation import CommonPasswordValidator
 from django.core import mail
 from django.core.exceptions import ValidationError
-from playwright.sync_api import sync_playwright
 
 from tests import ROOT
 from tests.kit import states
-from tests.kit.browser import (
-    SITE,
-    WEBMAIL,
-    TlsServer,
-    Window,
-    launch,
-    site_application,
-    webmail,
-)
-from tests.kit.conftest import find_program, missing
-from tests.kit.pieces import make_certificates
+from tests.kit.browser import OVERFLOWING, open_mail, violations
+from tests.kit.programs import find_program, missing
 from tests.kit.states import STATES, Stage
 from tests.tools.factories import NEW_PASSWORD, OLD_PASSWORD
 from tests.tools.walk import token_in
@@ -43,88 +31,7 @@ VALIDATOR = (
     / "dist"
     / "vnu.jar"
 )
-BUTTON = "a[href*='token=']"
 STATIC = ROOT / "password_reset" / "static" / "password_reset"
-
-
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory):
-    """A certificate for both sites, of an authority that is thrown away."""
-    folder = tmp_path_factory.mktemp("tls")
-    make_certificates(folder, "sites", SITE, WEBMAIL)
-    return folder / "sites.pem"
-
-
-@pytest.fixture(scope="module")
-def chromium(certificate):
-    with pytest.MonkeyPatch.context() as patch, sync_playwright() as playwright:
-        # Playwright has a loop in this thread, and Django takes that for async code.
-        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
-        browser = launch(playwright, certificate)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def strict(settings):
-    """The package's own pages, limits out of the way, and the strictest cookies there
-    are.
-    """
-    settings.SESSION_COOKIE_SECURE = settings.CSRF_COOKIE_SECURE = True
-    settings.SESSION_COOKIE_SAMESITE = settings.CSRF_COOKIE_SAMESITE = "Strict"
-    settings.ALLOWED_HOSTS = [SITE]
-    settings.PASSWORD_RESET_APP_NAME = "Example"
-    settings.PASSWORD_RESET_REQUEST_RATE_PER_IP = (
-        settings.PASSWORD_RESET_CONFIRM_RATE_PER_IP
-    ) = None
-    settings.TEMPLATES = copy.deepcopy(settings.TEMPLATES)
-    settings.TEMPLATES[0]["DIRS"] = []
-    return settings
-
-
-@pytest.fixture
-def site(strict, certificate):
-    with TlsServer(SITE, site_application(), certificate) as server:
-        strict.PASSWORD_RESET_BASE_URL = server.url
-        yield server
-
-
-@pytest.fixture
-def mailbox(certificate):
-    """The webmail: another site, which shows the newest mail."""
-    with TlsServer(WEBMAIL, webmail, certificate) as server:
-        yield server
-
-
-@pytest.fixture
-def windows(chromium, site):
-    """Make windows, each with cookies of its own."""
-    opened = []
-
-    def window(**options):
-        opened.append(Window(chromium, site.url, **options))
-        return opened[-1]
-
-    yield window
-    for each in opened:
-        each.close()
-
-
-@pytest.fixture
-def window(windows):
-    return windows()
-
-
-@pytest.fixture
-def stage(window, user, strict):
-    return Stage(window, user, strict)
-
-
-def open_mail(window, mailbox):
-    """Click the button of the mail, in the webmail."""
-    window.page.goto(mailbox.url)
-    with window.page.expect_navigation():
-        window.page.locator(BUTTON).first.click()
 
 
 def knows(user, password):
@@ -507,11 +414,11 @@ IN_SIGHT = """() => [document.activeElement, document.querySelector(".pr-error")
   const {top, bottom} = each.getBoundingClientRect();
   return top >= 0 && bottom <= innerHeight;
 })"""
-OVERFLOWING = """() => [...document.querySelectorAll("main, main *, .pr-brand")]
-  .filter((each) => !each.matches("input, .pr-unseen"))
-  .filter((each) => each.getBoundingClientRect().right > innerWidth + 1
-    || each.clientWidth && each.scrollWidth > each.clientWidth + 1)
-  .map((each) => each.outerHTML.slice(0, 120))"""
+#: WCAG 2.2, 2.4.11: what has the focus is not hidden, be it only in part.
+FOCUS_IN_SIGHT = """() => {
+  const {top, bottom} = document.activeElement.getBoundingClientRect();
+  return document.activeElement === document.body || bottom > 0 && top < innerHeight;
+}"""
 LONG = "a-rather-long-name.of-somebody@department.of-a-university.example.com"
 
 
@@ -520,6 +427,7 @@ class TestLittleRoom:
         "state",
         [
             states.form_with_an_error,
+            states.code_wrong,
             states.reset_with_errors,
             states.reset_with_two_passwords,
         ],
@@ -551,6 +459,21 @@ class TestLittleRoom:
             "size => { document.documentElement.style.fontSize = size }", size
         )
         assert window.page.evaluate(OVERFLOWING) == []
+
+    @pytest.mark.parametrize("state", STATES, ids=lambda state: state.__name__)
+    def test_at_400_percent_it_scrolls_one_way_and_the_focus_is_seen(
+        self, state, windows, user, strict
+    ):
+        """A window of 1280 × 1024 px, zoomed as a browser does it (WCAG 1.4.10)."""
+        user.email = LONG
+        user.save()
+        zoomed = {"viewport": {"width": 320, "height": 256}, "device_scale_factor": 4}
+        window = windows(**zoomed)
+        state(Stage(window, user, strict))
+        assert window.page.evaluate(OVERFLOWING) == []
+        for _ in range(4):
+            window.page.keyboard.press("Tab")
+            assert window.page.evaluate(FOCUS_IN_SIGHT)
 
     def test_japanese_lines_end_between_phrases(self, windows, user, strict):
         window = windows(locale="ja")
@@ -695,12 +618,6 @@ class TestADeadLink:
         assert knows(user, NEW_PASSWORD)
 
 
-def violations(window):
-    """Return what axe-core has to say, in words."""
-    found = Axe().run(window.page).response["violations"]
-    return [f"{each['id']}: {node['html']}" for each in found for node in each["nodes"]]
-
-
 def burdens(window):
     """Return what makes a page heavy or restless: over 4 requests, over 30 KB
     uncompressed, a shift of its layout.
@@ -720,7 +637,7 @@ class TestPages:
     def test_a_page_is_for_everybody_light_and_at_rest(self, state, stage):
         state(stage)
         assert stage.window.status == STATES[state]
-        assert violations(stage.window) == []
+        assert violations(stage.window.page) == []
         assert burdens(stage.window) == []
 
     @pytest.mark.parametrize(
@@ -741,6 +658,7 @@ class TestPages:
             states.form_with_a_slip,
             states.done,
             states.done_of_a_known_mailbox,
+            states.code_wrong,
             states.reset,
             states.reset_with_errors,
             states.reset_while_typing,
@@ -755,7 +673,7 @@ class TestPages:
     def test_so_it_is(self, state, options, windows, user, strict):
         window = windows(**options)
         state(Stage(window, user, strict))
-        assert violations(window) == []
+        assert violations(window.page) == []
         assert burdens(window) == []
 
 

@@ -5,7 +5,7 @@ binary.
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.kit.conftest import missing
+from tests.kit.programs import missing
 from tests.tools.servers import Postgres, Redis, debian_postgres_binaries, redis_version
 
 
