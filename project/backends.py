@@ -39,8 +39,15 @@ def database(values: Values, base_dir: Path) -> dict[str, Any]:
             "max_size": values["DATABASE_POOL_MAX"],
             "timeout": 10,
         }
-        options |= {"pool": pool, "connect_timeout": 5, **_database_tls(values)}
+        options |= {
+            "pool": pool,
+            "connect_timeout": 5,
+            # Milliseconds: a server behind a dead network answers nothing at all.
+            "tcp_user_timeout": 5000,
+            **_database_tls(values),
+        }
         return config | {
+            "ENGINE": "project.postgresql",
             "OPTIONS": options,
             "CONN_MAX_AGE": 0,
             "CONN_HEALTH_CHECKS": True,

@@ -3,13 +3,55 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
+from contextvars import ContextVar
+from time import monotonic
 from typing import Generic, TypeVar
 
 from django.db import connections
 
 Result = TypeVar("Result")
+#: The shortest time that is worth a wait, in seconds.
+MOMENT = 0.01
+
+
+class WaitBudget:
+    """The seconds that a request may spend waiting for a server, altogether.
+
+    Its own work does not count: a busy machine is no reason to refuse anybody.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.left = seconds
+
+    @contextmanager
+    def spending(self) -> Iterator[float]:
+        """Yield the time-out of a wait, in seconds, and take what it lasted."""
+        started = monotonic()
+        try:
+            yield max(self.left, MOMENT)
+        finally:
+            self.left -= monotonic() - started
+
+
+_budget: ContextVar[WaitBudget | None] = ContextVar("wait_budget", default=None)
+
+
+@contextmanager
+def waiting_at_most(seconds: float) -> Iterator[None]:
+    """Give this thread a budget for its waits."""
+    token = _budget.set(WaitBudget(seconds))
+    try:
+        yield
+    finally:
+        _budget.reset(token)
+
+
+def wait_budget() -> WaitBudget | None:
+    """Return this thread's budget, or ``None`` where it may wait for ever."""
+    return _budget.get()
 
 
 class BoundedCall(Generic[Result]):

@@ -61,6 +61,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "project.middleware.RequestIdMiddleware",
     "project.middleware.ProbeMiddleware",
+    "project.middleware.DatabaseAwayMiddleware",
     "django_prometheus.middleware.PrometheusBeforeMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "project.middleware.ContentSecurityPolicyMiddleware",
@@ -97,7 +98,7 @@ RATELIMIT_USE_CACHE = "default"
 # The queue lives in the database, so with PostgreSQL a worker (`manage.py db_worker`)
 # sends the emails; a development SQLite has no worker, and there the app's embedded
 # worker does, as in any host without TASKS.
-if DATABASES["default"]["ENGINE"] == POSTGRESQL:
+if values["DATABASE_URL"]["ENGINE"] == POSTGRESQL:
     TASKS = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend"}}
 EMAIL_PROVIDER = values["EMAIL_PROVIDER"]
 globals().update(mail(values))

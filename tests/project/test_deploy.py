@@ -17,7 +17,7 @@ EXAMPLE = (DEPLOY / "env.production.example").read_text()
 GRANTS = (DEPLOY / "sql" / "grants.sql").read_text()
 ASSIGNED = re.findall(r"^([A-Z_]+)=", EXAMPLE, re.MULTILINE)
 #: What gunicorn itself reads.
-OTHERS = {"WEB_CONCURRENCY"}
+OTHERS = {"WEB_CONCURRENCY", "WEB_THREADS"}
 
 
 def anchors() -> set[str]:

@@ -1,0 +1,221 @@
+"""Forty visitors while the database is away, or Redis is slow: each has an answer soon,
+the live probe always, and all is well again within seconds.
+
+On a quiet machine `FAIL_FAST_SECONDS=200 FAIL_FAST_PATIENCE=2` holds it against what is
+promised: two seconds.
+"""
+
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from time import monotonic
+
+import pytest
+import requests
+
+from tests.tools.processes import Process, Processes
+from tests.tools.servers import Postgres, Redis, wait_until
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+VISITORS = 40
+AWAY = float(os.environ.get("FAIL_FAST_SECONDS", "6"))
+#: Seconds; a busy machine's answers take longer for other reasons.
+PATIENCE = float(os.environ.get("FAIL_FAST_PATIENCE", "6"))
+GUNICORN = ("--config", "python:project.gunicorn")
+PATHS = ("/forgot-password", "/login", "/account", f"/reset-password?token={'0' * 64}")
+
+
+@dataclass
+class Crowd:
+    """Visitors who come one after the other, forty at a time, and a probe."""
+
+    url: str
+    answers: list[tuple[int, float]] = field(default_factory=list)
+    live: list[tuple[int, float]] = field(default_factory=list)
+    over: bool = False
+
+    def visit(self, number: int) -> None:
+        """Look at pages, or ask for links."""
+        path = PATHS[number // 2 % len(PATHS)]
+        with requests.Session() as visitor:
+            look = partial(visitor.get, self.url + path, timeout=30)
+            act = partial(self.ask, visitor, number) if number % 2 else look
+            while not self.over:
+                self.note(self.answers, act)
+
+    def ask(self, visitor: requests.Session, number: int) -> requests.Response:
+        """Ask for a link by JSON, each from an address of their own."""
+        return visitor.post(
+            f"{self.url}/api/auth/request-password-reset",
+            json={"email": f"visitor{number}@example.com"},
+            headers={"X-Forwarded-For": f"198.51.{number}.{len(self.answers) % 250}"},
+            timeout=30,
+        )
+
+    def probe(self) -> None:
+        look = partial(requests.get, f"{self.url}/health/live", timeout=30)
+        while not self.over:
+            self.note(self.live, look)
+            time.sleep(0.2)
+
+    def note(
+        self, into: list[tuple[int, float]], act: Callable[[], requests.Response]
+    ) -> None:
+        started = monotonic()
+        try:
+            status = act().status_code
+        except requests.RequestException:
+            status = 0
+        into.append((status, monotonic() - started))
+        time.sleep(0.05)
+
+
+@contextmanager
+def crowd(url: str) -> Iterator[Crowd]:
+    people = Crowd(url)
+    with ThreadPoolExecutor(VISITORS + 1) as threads:
+        done = [threads.submit(people.visit, number) for number in range(VISITORS)]
+        done.append(threads.submit(people.probe))
+        try:
+            yield people
+        finally:
+            people.over = True
+    for each in done:
+        each.result()
+
+
+class SlowRoad:
+    """A way to a server on which each answer takes longer, by ``delay`` seconds."""
+
+    def __init__(self, port: int) -> None:
+        self.port, self.delay = port, 0.0
+        self.door = socket.create_server(("127.0.0.1", 0))
+        self.url = f"redis://127.0.0.1:{self.door.getsockname()[1]}/0"
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self) -> None:
+        while True:
+            try:
+                client, _ = self.door.accept()
+            except OSError:  # closed
+                return
+            server = socket.create_connection(("127.0.0.1", self.port))
+            for way in ((client, server, False), (server, client, True)):
+                threading.Thread(target=self.carry, args=way, daemon=True).start()
+
+    def carry(self, start: socket.socket, end: socket.socket, slow: bool) -> None:
+        try:
+            while data := start.recv(65536):
+                if slow:
+                    time.sleep(self.delay)
+                end.sendall(data)
+        except OSError:
+            pass
+        finally:
+            end.close()
+
+
+@pytest.fixture
+def site(processes: Processes, own_postgres: Postgres) -> Callable[..., Process]:
+    """Start the site as in production on a database of its own."""
+
+    def site(**environment: str) -> Process:
+        own = {"DATABASE_URL": own_postgres.url} | environment
+        assert processes.manage("migrate", **own).wait(60) == 0
+        return processes.gunicorn(options=GUNICORN, TRUSTED_PROXIES="127.0.0.1", **own)
+
+    return site
+
+
+@pytest.fixture
+def road(own_redis: Redis) -> Iterator[SlowRoad]:
+    road = SlowRoad(own_redis.port)
+    yield road
+    road.door.close()
+
+
+def all_in_time(people: Crowd) -> None:
+    """Nobody waited for long, was sent away without a word, or saw a bare error."""
+    slow = sorted(each for each in people.answers if each[1] > PATIENCE)
+    assert slow == []
+    assert {status for status, _ in people.answers} <= {200, 202, 302, 404, 429, 503}
+    assert [each for each in people.live if each[0] != 200 or each[1] > PATIENCE] == []
+
+
+def stopped(server: Postgres) -> Callable[[], None]:
+    server.kill()
+    return server.start
+
+
+def silent(server: Postgres) -> Callable[[], None]:
+    """Freeze it with all its back ends: it accepts connections and says nothing."""
+    group = [server.process.pid, *children_of(server.process.pid)]
+    for pid in group:
+        os.kill(pid, signal.SIGSTOP)
+
+    def wake() -> None:
+        for pid in group:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+
+    return wake
+
+
+def children_of(pid: int) -> list[int]:
+    found = [
+        int(child)
+        for path in Path(f"/proc/{pid}/task").glob("*/children")
+        for child in path.read_text().split()
+    ]
+    return found + [each for child in found for each in children_of(child)]
+
+
+@pytest.mark.parametrize("away", [stopped, silent])
+def test_a_database_that_is_away_keeps_nobody_waiting(
+    away: Callable[[Postgres], Callable[[], None]],
+    site: Callable[..., Process],
+    own_postgres: Postgres,
+) -> None:
+    url = site().url
+    with crowd(url) as people:
+        begin(people)
+        come_back = away(own_postgres)
+        time.sleep(AWAY)
+        come_back()
+        started = monotonic()
+        wait_until(lambda: asks(url) == 202, "it does not come back")
+        assert monotonic() - started < 5
+    all_in_time(people)
+    assert 503 in {status for status, _ in people.answers}
+
+
+def begin(people: Crowd) -> None:
+    wait_until(lambda: len(people.answers) > VISITORS, "nobody is answered")
+
+
+def asks(url: str) -> int:
+    return requests.post(
+        f"{url}/api/auth/request-password-reset",
+        json={"email": "ada@example.com"},
+        headers={"X-Forwarded-For": f"203.0.113.{int(monotonic() * 50) % 250}"},
+    ).status_code
+
+
+@pytest.mark.parametrize("delay", [0.45, 5.0])
+def test_a_slow_redis_keeps_nobody_waiting(
+    delay: float, site: Callable[..., Process], road: SlowRoad
+) -> None:
+    with crowd(site(REDIS_URL=road.url).url) as people:
+        begin(people)
+        road.delay = delay
+        time.sleep(AWAY)
+    all_in_time(people)
