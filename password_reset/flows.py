@@ -34,7 +34,12 @@ STAFF = Visitor(ip_address=None, user_agent="", language="")
 
 
 def request_link(
-    email: str, visitor: Visitor, *, source: str, proof: str | None = None
+    email: str,
+    visitor: Visitor,
+    *,
+    source: str,
+    proof: str | None = None,
+    next_url: str = "",
 ) -> PasswordResetRequest:
     """Accept a request for a link, within the limits of its visitor.
 
@@ -42,29 +47,33 @@ def request_link(
     it would tell that they did: the row is written all the same, and mails nobody.
 
     ``proof`` is what came with a form that can show a challenge. Raises
-    ``challenge.ProofNeeded`` where that form should.
+    ``challenge.ProofNeeded`` where that form should. ``next_url`` is where the visitor
+    was, as ``redirects`` returns it.
     """
     with metrics.timed("request"):
         is_proven = challenge.is_proven(visitor.ip_address, proof)
         admission = ratelimit.enforce_request_limits(
             visitor.ip_address, email, visitor.device, is_proven=is_proven
         )
-        return _request(email, visitor, source, is_held=admission.is_held)
+        return _request(
+            email, visitor, source, is_held=admission.is_held, next_url=next_url
+        )
 
 
 @sensitive_variables("raw")
 def renew_link(raw: object, visitor: Visitor, *, source: str) -> PasswordResetRequest:
-    """Accept a request for the address that a link was mailed to, counted like any.
+    """Accept a request for the address that a link was mailed to, counted like any; it
+    leads back to where the link's own did.
 
     Raises ``TokenError`` where no row answers the link, which counts as an attempt.
     """
     try:
-        email = services.address_of(raw)
+        origin = services.origin_of(raw)
     except services.TokenError as error:
         services.record_rejection(raw, error.reason, visitor.ip_address)
         ratelimit.enforce_attempt_limit(visitor.ip_address)
         raise
-    return request_link(email, visitor, source=source)
+    return request_link(origin.email, visitor, source=source, next_url=origin.next_url)
 
 
 def send_link(email: str) -> PasswordResetRequest:
@@ -177,12 +186,18 @@ def _find(
 
 
 def _request(
-    email: str, visitor: Visitor, source: str, *, is_held: bool = False
+    email: str,
+    visitor: Visitor,
+    source: str,
+    *,
+    is_held: bool = False,
+    next_url: str = "",
 ) -> PasswordResetRequest:
     return services.request_reset(
         email,
         source=source,
         is_held=is_held,
+        next_url=next_url,
         ip_address=visitor.ip_address,
         user_agent=visitor.user_agent,
         language=visitor.language,

@@ -50,6 +50,10 @@ class PasswordResetRequest(OutboxRow):
     #: When those on the address who have no password were told how to log in.
     explained_at = models.DateTimeField(_("explained at"), null=True, blank=True)
 
+    #: The path where its visitor was, to lead back to; checked by ``redirects``.
+    next_url = models.CharField(
+        max_length=512, blank=True, default="", db_default="", editable=False
+    )
     #: Codes that were typed for this request, right or wrong.
     code_tries = models.PositiveSmallIntegerField(
         default=0, db_default=0, editable=False
@@ -220,6 +224,11 @@ class PasswordResetToken(models.Model):
     def is_expired(self) -> bool:
         """Whether the lifetime is over, to the moment."""
         return self.expires_at <= timezone.now()
+
+    @property
+    def next_url(self) -> str:
+        """Where whoever asked for the link was; nothing where its request is gone."""
+        return self.request.next_url if self.request else ""
 
     def matches(self, user: AbstractBaseUser) -> bool:
         """Return whether this user may still spend this token: active, same password,

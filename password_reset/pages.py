@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from enum import StrEnum
 from functools import lru_cache
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from django.conf import global_settings, settings
 from django.shortcuts import resolve_url
@@ -80,11 +81,26 @@ def change_password_url() -> str:
 
 def is_answered(path: str) -> bool:
     """Return whether a view of this site answers a path."""
+    return _view_of(path) is not None
+
+
+def leads_back(path: str) -> bool:
+    """Return whether a path, with its query, is of the flow or of the log-in page: who
+    has a new password has no more business there.
+    """
+    bare = unquote(urlsplit(path).path)
+    log_in = urlsplit(login_url() or "").path
+    if log_in and bare.rstrip("/") == unquote(log_in).rstrip("/"):
+        return True
+    view = _view_of(bare)
+    return hasattr(getattr(view, "view_class", None), "flow_page")
+
+
+def _view_of(path: str) -> Callable[..., Any] | None:
     try:
-        resolve(f"/{path.removeprefix(get_script_prefix()).removeprefix('/')}")
+        return resolve(f"/{path.removeprefix(get_script_prefix()).lstrip('/')}").func
     except Resolver404:
-        return False
-    return True
+        return None
 
 
 @lru_cache(maxsize=64)

@@ -47,15 +47,16 @@ from .visitors import client_network
 
 __all__ = [
     "Backlog",
+    "Origin",
     "PurgeResult",
     "ResetResult",
     "RevocationFailed",
     "TokenError",
-    "address_of",
     "backlog",
     "find_token",
     "latest_request",
     "open_with_code",
+    "origin_of",
     "process_due",
     "purge",
     "record_outage",
@@ -102,6 +103,16 @@ class ResetResult:
 
 
 @dataclass(frozen=True)
+class Origin:
+    """What a link came from: the address that it was mailed to, and where the visitor
+    was who asked for it.
+    """
+
+    email: str
+    next_url: str
+
+
+@dataclass(frozen=True)
 class Backlog:
     """Emails that wait; ages are in seconds since the request.
 
@@ -124,11 +135,13 @@ def request_reset(
     language: str,
     source: str = PasswordResetRequest.Source.WEB,
     is_held: bool = False,
+    next_url: str = "",
 ) -> PasswordResetRequest:
     """Accept a request: one row, then a wake-up. No user is looked up, so nothing here
     depends on whether there is an account.
 
-    A row that is held differs in a code: the worker mails nobody for it.
+    A row that is held differs in a code: the worker mails nobody for it. ``next_url``
+    is a path that the last page of the reset leads back to.
     """
     row: PasswordResetRequest = PasswordResetRequest.objects.create(
         email=email.strip(),
@@ -137,6 +150,7 @@ def request_reset(
         language=language,
         source=source,
         last_error=HELD if is_held else "",
+        next_url=next_url,
     )
     # robust: a dead broker must not turn an accepted request into an error; cron finds
     # the row.
@@ -171,13 +185,15 @@ def find_token(raw: object) -> PasswordResetToken:
 
 
 @sensitive_variables("raw")
-def address_of(raw: object) -> str:
-    """Return the address that a link was mailed to, dead or not. Changes nothing and
-    looks no user up: whoever has the link has read that mailbox.
+def origin_of(raw: object) -> Origin:
+    """Return what a link came from, dead or not. Changes nothing and looks no user up:
+    whoever has the link has read that mailbox.
 
     Raises ``TokenError``.
     """
-    return _known(raw, PasswordResetToken.objects.only("email")).email
+    rows = PasswordResetToken.objects.select_related("request")
+    token = _known(raw, rows.only("email", "request__next_url"))
+    return Origin(token.email, token.next_url)
 
 
 @sensitive_variables("code")

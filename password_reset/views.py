@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
+from django.core import signing
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.http import (
@@ -28,11 +29,11 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 from django.views.generic import View
 
-from . import codes, flows, metrics, ratelimit, services
+from . import codes, flows, metrics, ratelimit, redirects, services
 from .bodies import BadBody, BodyLimit, check_request
 from .challenge import PROOF_FIELD, WAIT_WITHOUT_PROOF, Challenge, ProofNeeded
 from .conf import conf
-from .forms import CodeForm, PasswordResetForm, SetPasswordForm
+from .forms import EMAIL_LENGTH, CodeForm, PasswordResetForm, SetPasswordForm
 from .models import PasswordResetRequest, PasswordResetToken
 from .pages import Page, login_url, path_of
 from .redaction import scrub
@@ -56,6 +57,8 @@ REQUEST_COOKIE = "password_reset_request"
 #: Marks the browser that has just set a password; it proves nothing and opens nothing.
 SAVED_COOKIE = "password_reset_saved"
 SAVED_SECONDS = 600
+#: It also names where that browser was before, for the button of the last page.
+SAVED_SALT = "password_reset.views.saved"
 #: Seconds until the page offers to send the email again; limits may ask for more.
 RESEND_PAUSE = 60
 
@@ -208,11 +211,13 @@ class FlowView(View):
         self, template_name: str, *, status: int = 200, **context: Any
     ) -> HttpResponse:
         """Render a page of the flow; each may lead back to the log-in page."""
+        next_url = self.next_url()
         return page(
             self.request,
             template_name,
             status=status,
-            login_url=self.login_url(),
+            next=next_url,
+            login_url=redirects.with_next(self.login_url(), next_url),
             site_url=conf.base_url,
             **context,
         )
@@ -221,8 +226,27 @@ class FlowView(View):
         """Return where to log in, or ``None`` where the site has no such page."""
         return login_url()
 
+    def next_url(self) -> str:
+        """Return where the visitor was, on the pages that carry it on."""
+        return ""
+
     def count(self, status: str) -> None:
         """Count an answer; only requests for a link are."""
+
+
+def _saved_value(next_url: str) -> str:
+    """Return what the cookie of a browser says that has just set a password."""
+    return signing.dumps(next_url, salt=SAVED_SALT) if next_url else "1"
+
+
+def _next_of_saved(value: str) -> str:
+    """Return where that browser was; nothing for a value that another site may have
+    put there.
+    """
+    try:
+        return str(signing.loads(value, salt=SAVED_SALT, max_age=SAVED_SECONDS))
+    except signing.BadSignature:
+        return ""
 
 
 def _remember(response: HttpResponse, handle: str) -> None:
@@ -258,6 +282,8 @@ class PasswordResetView(FlowView):
         return self.page(self.template_name, form=self.form_class())
 
     def post(self, request: HttpRequest) -> HttpResponse:
+        if redirects.PREFILL_FIELD in request.POST:
+            return self.prefilled()
         if "token" in request.POST and "email" not in request.POST:
             return self.renew()
         form = self.form_class(request.POST)
@@ -268,10 +294,22 @@ class PasswordResetView(FlowView):
         proof = request.POST.get(PROOF_FIELD, "")
         visitor = visitor_of(request)
         try:
-            row = flows.request_link(email, visitor, source="web", proof=proof)
+            row = flows.request_link(
+                email, visitor, source="web", proof=proof, next_url=self.next_url()
+            )
         except ProofNeeded as needed:
             return self.ask_for_proof(form, needed.challenge)
         return self.accepted(row)
+
+    def prefilled(self) -> HttpResponse:
+        """Show the form with the address that a log-in form was sent here with. Nothing
+        is counted or sent; what does not look like an address is not shown.
+        """
+        name = self.request.POST[redirects.PREFILL_FIELD]
+        typed = self.request.POST.get(name, "").strip()
+        fits = "@" in typed and typed.isprintable() and len(typed) <= EMAIL_LENGTH
+        form = self.form_class(initial={"email": typed} if fits else None)
+        return self.page(self.template_name, form=form)
 
     def ask_for_proof(
         self, form: PasswordResetForm, challenge: Challenge
@@ -301,10 +339,14 @@ class PasswordResetView(FlowView):
 
     def accepted(self, row: PasswordResetRequest) -> HttpResponse:
         """Lead on, in the same way whoever asked."""
-        response = HttpResponseRedirect(str(self.success_url or path_of(Page.DONE)))
+        done = redirects.with_next(path_of(Page.DONE), self.next_url())
+        response = HttpResponseRedirect(str(self.success_url or done))
         if conf.codes:
             _remember(response, codes.handle_of(row))
         return response
+
+    def next_url(self) -> str:
+        return redirects.next_of(self.request)
 
     def dead_link(self, error: services.TokenError) -> HttpResponse:
         self.count("invalid")
@@ -337,6 +379,9 @@ class PasswordResetDoneView(FlowView):
             code_form=form if waits or form.is_bound else None,
         )
 
+    def next_url(self) -> str:
+        return redirects.next_of(self.request)
+
 
 class PasswordResetConfirmView(FlowView):
     """Show the form that a link opens, and set the password."""
@@ -364,18 +409,20 @@ class PasswordResetConfirmView(FlowView):
         token = flows.begin_reset(raw, visitor)
         form = self.form_class(token.user, request.POST)
         if form.is_valid() and self.reset(raw, token, form, visitor):
-            return self.saved()
+            return self.saved(token.next_url)
         return self.form_page(form)
 
-    def saved(self) -> HttpResponse:
-        """Lead on, and let the flow's own page know that it is telling the truth."""
+    def saved(self, next_url: str = "") -> HttpResponse:
+        """Lead on, and let the flow's own page know that it is telling the truth, and
+        where its visitor was.
+        """
         if self.success_url is not None:
             return HttpResponseRedirect(str(self.success_url))
         target = path_of(Page.COMPLETE)
         response = HttpResponseRedirect(target)
         response.set_cookie(
             SAVED_COOKIE,
-            "1",
+            _saved_value(next_url),
             max_age=SAVED_SECONDS,
             path=target,
             secure=self.request.is_secure(),
@@ -460,4 +507,16 @@ class PasswordResetCompleteView(FlowView):
     flow_page = Page.COMPLETE
 
     def get(self, request: HttpRequest) -> HttpResponse:
-        return self.page(self.template_name, saved=SAVED_COOKIE in request.COOKIES)
+        saved = request.COOKIES.get(SAVED_COOKIE)
+        return self.page(
+            self.template_name,
+            saved=saved is not None,
+            continue_url=self.continue_url(_next_of_saved(saved or "")),
+        )
+
+    def continue_url(self, next_url: str) -> str | None:
+        """Return the URL of the button that leads back to where the visitor was, by way
+        of the log-in page; nothing where that is unknown.
+        """
+        path = redirects.safe_path(next_url)
+        return path and (redirects.with_next(self.login_url(), path) or path)

@@ -8,6 +8,9 @@ from password_reset.admin import SendResetLinkMixin
 
 from .models import User
 
+# With a button that takes the typed address along to the form for a forgotten password.
+admin.site.login_template = "password_reset/admin_login.html"
+
 
 @admin.register(User)
 class UserAdmin(SendResetLinkMixin, DjangoUserAdmin):  # type: ignore[type-arg]  # not generic at run time

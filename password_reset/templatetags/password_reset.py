@@ -11,6 +11,7 @@ from django.utils.translation import get_language_bidi
 from password_reset.conf import conf
 from password_reset.durations import in_words, rounded_up
 from password_reset.pages import Page, path_of
+from password_reset.redirects import PREFILL_FIELD, with_next
 
 register = template.Library()
 register.filter(in_words)
@@ -38,16 +39,37 @@ def support_email() -> str:
 
 
 @register.simple_tag
-def flow_url(page: str) -> str:
-    """Return the path of a page of the flow, such as ``request`` or ``confirm``.
+def flow_url(page: str, next_url: str = "") -> str:
+    """Return the path of a page of the flow, such as ``request`` or ``confirm``; where
+    its visitor was goes with it.
 
     Empty where the host does not include it. Unlike ``{% url %}`` it never leads to
     another package's view of the same name.
     """
     try:
-        return path_of(Page(page))
+        return with_next(path_of(Page(page)), next_url) or ""
     except NoReverseMatch:
         return ""
+
+
+@register.inclusion_tag("password_reset/forgot_button.html")
+def forgot_password_button(
+    field: str = "username", form: str = "", css_class: str = ""
+) -> dict[str, str]:
+    """Print the button of a log-in form that leads to the form for a forgotten password
+    and takes along what is in a field of it, in no URL.
+
+    Without JavaScript it sends the log-in form there. ``form`` is that form's id, where
+    the button stands outside. Let it come after the form's own button: Enter presses
+    the first. Prints nothing where the host does not include the flow.
+    """
+    return {
+        "url": flow_url("request"),
+        "name": PREFILL_FIELD,
+        "field": field,
+        "form": form,
+        "css_class": css_class,
+    }
 
 
 @register.filter
