@@ -28,7 +28,7 @@ from django.db import (
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 
-from . import codes, metrics, revokers, tokens, users, worker
+from . import codes, lockouts, metrics, revokers, tokens, users, worker
 from .conf import conf
 from .models import (
     PasswordResetCode,
@@ -463,6 +463,9 @@ def _finish(reset: _Reset) -> ResetResult:
         PasswordResetCode.objects.filter(user_id=reset.user.pk).void()
     with _robust("release the notice"):
         _release(reset.notice, count)
+    # After the commit: a reset that did not happen gives nobody new tries, and a cache
+    # rolls nothing back.
+    _after_commit(reset.token, partial(_unlock, reset))
     _after_commit(reset.token, partial(_announce, reset, count))
     return ResetResult(user_id=reset.user.pk, sessions_deleted=count)
 
@@ -473,6 +476,12 @@ def _release(notice: PasswordResetNotice | None, count: int) -> None:
             sessions_deleted=count, next_attempt_at=None
         )
         _after_commit(notice, partial(worker.wake, worker.deliver_notice, notice.pk))
+
+
+def _unlock(reset: _Reset) -> None:
+    # A lock that stays costs a wait; without the reset its owner would stay out.
+    with _robust("unlock the log-in"):
+        lockouts.unlock(reset.user, reset.ip_address)
 
 
 def _announce(reset: _Reset, count: int) -> None:

@@ -125,6 +125,17 @@ def stored_email(user: AbstractBaseUser) -> str:
     return getattr(user, type(user).get_email_field_name(), None) or ""
 
 
+def log_in_names(user: AbstractBaseUser, spellings: Iterable[str] = ()) -> set[str]:
+    """Return what a user may type to log in, the user name and the address on file, and
+    these spellings of them; none that is another user's name.
+    """
+    names = {user.get_username(), stored_email(user), *spellings} - {""}
+    model = get_user_model()
+    others = model._default_manager.exclude(pk=user.pk)
+    taken = others.filter(**{f"{model.USERNAME_FIELD}__in": names})
+    return names - set(taken.values_list(model.USERNAME_FIELD, flat=True))
+
+
 def addresses(user: AbstractBaseUser) -> list[str]:
     """Return the address on file and, where the host knows it, the one before a recent
     change.

@@ -15,7 +15,10 @@ INSTALLED_APPS = [
     "rest_framework.authtoken",
     "rest_framework_simplejwt.token_blacklist",
     "knox",
+    "axes",
 ]
+# Only tests of its locks switch it on.
+AXES_ENABLED = False
 
 # Two hashers: tests make users with the fast one and upgrade to the real one where that
 # matters.

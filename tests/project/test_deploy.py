@@ -128,7 +128,9 @@ def test_the_grants_name_every_table_of_the_site() -> None:
         model._meta.db_table for model in apps.get_models(include_auto_created=True)
     }
     others = {
-        table for table in tables if re.match(r"knox|authtoken|token_blacklist", table)
+        table
+        for table in tables
+        if re.match(r"axes|knox|authtoken|token_blacklist", table)
     }
     assert [table for table in sorted(tables - others) if table not in GRANTS] == []
 
