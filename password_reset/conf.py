@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterable, Sequence
-from datetime import timedelta
+from datetime import timedelta, tzinfo
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import TYPE_CHECKING, Any
@@ -38,6 +38,7 @@ type_user_finder = Callable[[str], Iterable["AbstractBaseUser"]]
 type_challenge = Callable[[], Any]
 type_login_providers = Callable[["AbstractBaseUser"], Iterable[str]]
 type_previous_address = Callable[["AbstractBaseUser"], str | None]
+type_time_zone_of = Callable[["AbstractBaseUser"], tzinfo | str | None]
 #: What an account without a password is answered.
 WITHOUT_PASSWORD = ("explain", "invite", "silent")
 Network = IPv4Network | IPv6Network
@@ -351,6 +352,17 @@ class Settings:
         if hook is None:
             return None
         found: type_previous_address = self._callable("PREVIOUS_ADDRESS", hook)
+        return found
+
+    @property
+    def time_zone_of(self) -> type_time_zone_of | None:
+        """Callable that names the time zone of a user, for the times in emails;
+        ``None`` where all are told the site's.
+        """
+        hook = self._get("TIME_ZONE_OF", None)
+        if hook is None:
+            return None
+        found: type_time_zone_of = self._callable("TIME_ZONE_OF", hook)
         return found
 
     @property

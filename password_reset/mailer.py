@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from datetime import datetime
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, tzinfo
 from email.utils import make_msgid, parseaddr
+from functools import partial
 from secrets import token_hex
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,7 +19,7 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.mail import EmailMessage, EmailMultiAlternatives
 from django.template.loader import render_to_string
 from django.urls import NoReverseMatch, get_script_prefix
-from django.utils import translation
+from django.utils import timezone, translation
 from django.utils.encoding import punycode
 
 from . import tokens
@@ -26,7 +29,7 @@ from .mail_connection import MailConnection, check_address
 from .models import PasswordResetNotice, PasswordResetRequest
 from .outbox import OutboxRow
 from .pages import Page, login_url, path_of
-from .users import stored_email
+from .users import stored_email, time_zone_of
 from .visitors import browser_in_words
 
 NAME_LENGTH = 40
@@ -50,21 +53,21 @@ def reset_message(
     code: str = "",
 ) -> EmailMultiAlternatives:
     """Write the email with the link and, where there is one, the code, in the reader's
-    language; it goes to the address on file unless ``to`` is given.
+    language and time zone; it goes to the address on file unless ``to`` is given.
 
     The row is a request, or a notice whose reader said that they changed no password.
     """
     is_asked = isinstance(row, PasswordResetRequest)
-    with translation.override(language_of(user, row.language)):
+    with _for_reader(user, row.language) as at:
         context = {
             **_context(row, user),
             "link": link(raw),
             "is_first": not user.has_usable_password(),
             "code": in_groups(code),
             "code_lifetime": LIFETIME,
-            "expires_at": expires_at,
+            "expires_at": at(expires_at),
             "token_lifetime": conf.token_lifetime,
-            "requested_at": row.created_at if is_asked else None,
+            "requested_at": at(row.created_at) if is_asked else None,
             "disown_url": _disown_url("request", row) if is_asked else "",
         }
         return _message("reset", to or stored_email(user), context)
@@ -76,14 +79,14 @@ def explanation_message(
     """Write the email that says how to log in to an account without a password, in the
     reader's language.
     """
-    with translation.override(language_of(user, request.language)):
+    with _for_reader(user, request.language) as at:
         found = conf.login_providers(user)
         names = [found] if isinstance(found, str) else [str(name) for name in found]
         context = {
             **_context(request, user),
             "providers": names,
             "login_url": _login_url(),
-            "requested_at": request.created_at,
+            "requested_at": at(request.created_at),
         }
         return _message("explanation", stored_email(user), context)
 
@@ -91,10 +94,10 @@ def explanation_message(
 def changed_message(notice: PasswordResetNotice) -> EmailMultiAlternatives:
     """Write the email that tells of a changed password, in the reader's language."""
     user: AbstractBaseUser = notice.user
-    with translation.override(language_of(user, notice.language)):
+    with _for_reader(user, notice.language) as at:
         context = {
             **_context(notice, user),
-            "changed_at": notice.created_at,
+            "changed_at": at(notice.created_at),
             "sessions_deleted": notice.sessions_deleted,
             "disown_url": _disown_url("notice", notice),
         }
@@ -120,6 +123,30 @@ def language_of(user: AbstractBaseUser, fallback: str) -> str:
         except (LookupError, TypeError, AttributeError):
             continue
     return settings.LANGUAGE_CODE
+
+
+@contextmanager
+def _for_reader(
+    user: AbstractBaseUser, language: str
+) -> Iterator[Callable[[datetime], datetime]]:
+    """Write in a user's language and time zone, whatever the request or the worker has;
+    yield what turns a moment into one of that zone.
+    """
+    zone = time_zone_of(user)
+    with (
+        translation.override(language_of(user, language)),
+        timezone.override(zone or timezone.get_default_timezone()),
+    ):
+        yield partial(_in_zone, zone=zone)
+
+
+def _in_zone(moment: datetime, zone: tzinfo | None) -> datetime:
+    if zone is None:
+        return moment
+    # Naive under USE_TZ = False; and a template leaves alone there what is not.
+    site = timezone.get_default_timezone()
+    aware = timezone.make_aware(moment, site) if timezone.is_naive(moment) else moment
+    return aware.astimezone(zone)
 
 
 def greeting_name(user: AbstractBaseUser) -> str:

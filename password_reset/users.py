@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import unicodedata
 from collections.abc import Callable, Iterable
+from datetime import datetime, tzinfo
 from enum import Enum
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
@@ -14,6 +17,8 @@ from django.db.models import BooleanField, Func, QuerySet, Value
 from django.db.models.functions import Upper
 
 from .conf import conf
+
+logger = logging.getLogger("password_reset")
 
 
 class Answer(Enum):
@@ -123,6 +128,23 @@ def stored_email(user: AbstractBaseUser) -> str:
     nowhere else.
     """
     return getattr(user, type(user).get_email_field_name(), None) or ""
+
+
+def time_zone_of(user: AbstractBaseUser) -> tzinfo | None:
+    """Return the time zone in which a user reads times; ``None`` where the host knows
+    none. An answer that is none is logged: an email with the site's times is better
+    than no email.
+    """
+    try:
+        found = conf.time_zone_of(user) if conf.time_zone_of else None
+        zone = ZoneInfo(found) if found and isinstance(found, str) else found or None
+        datetime.now(zone).tzname()
+    except Exception as error:  # a host's code may raise anything
+        logger.warning(
+            "PASSWORD_RESET_TIME_ZONE_OF named no time zone: %s", type(error).__name__
+        )
+        return None
+    return zone
 
 
 def log_in_names(user: AbstractBaseUser, spellings: Iterable[str] = ()) -> set[str]:

@@ -4,8 +4,11 @@ isolated left-to-right text.
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from django import template
 from django.urls import NoReverseMatch
+from django.utils.dateformat import format as date_format
 from django.utils.translation import get_language_bidi
 
 from password_reset.conf import conf
@@ -89,6 +92,17 @@ def readable_on(colour: str) -> str:
         for weight, part in zip((0.2126, 0.7152, 0.0722), linear, strict=True)
     )
     return "#000000" if luminance > 0.179 else "#ffffff"
+
+
+@register.filter(expects_localtime=True)
+def zone_name(moment: datetime) -> str:
+    """Return the short name of a moment's time zone, such as ``CET``, or ``UTC+05:45``
+    where the zone has none.
+    """
+    name = date_format(moment, "T")
+    if name[:1] not in {"+", "-"}:
+        return name
+    return f"UTC{name[:3]}" + (f":{name[3:]}" if name[3:] else "")
 
 
 @register.filter

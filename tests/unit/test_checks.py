@@ -75,6 +75,7 @@ CARELESS = [
     ("E002", {"PASSWORD_RESET_LINK_TEMPLATE": "https://www.example.com/#reset"}),
     ("E002", {"PASSWORD_RESET_USER_FINDER": "no.such.finder"}),
     ("E002", {"PASSWORD_RESET_REVOKERS": "knox.AuthToken"}),
+    ("E002", {"PASSWORD_RESET_TIME_ZONE_OF": "Europe/Berlin"}),
     (
         "E002",
         {
