@@ -42,15 +42,17 @@ def next_of(request: HttpRequest) -> str:
 def safe_path(
     url: str, hosts: Iterable[str] = (), *, require_https: bool = False
 ) -> str:
-    """Return the path, query and fragment of a URL of one of these hosts or of a path,
-    percent-encoded; nothing for any other URL.
+    """Return the path, query and fragment of a URL of this site, percent-encoded;
+    nothing for any other. Of this site are paths, and URLs of the base URL's host and
+    of these.
 
     Nothing too where it is too long, holds a backslash, a space or a control character,
     or leads back into the flow or to the log-in page.
     """
     if not url.isprintable() or "\\" in url or " " in url:
         return ""
-    if not url_has_allowed_host_and_scheme(url, {*hosts}, require_https):
+    own = urlsplit(conf.base_url).netloc
+    if not url_has_allowed_host_and_scheme(url, {own, *hosts}, require_https):
         return ""
     path = urlunsplit(("", "", *urlsplit(iri_to_uri(url))[2:]))
     # Without its host //evil.example would be what was a path before.
@@ -71,8 +73,7 @@ def with_next(login_url: str | None, path: str) -> str | None:
 
 
 def _hosts(request: HttpRequest) -> set[str]:
-    own = urlsplit(conf.base_url).netloc
     try:
-        return {own, request.get_host()}
+        return {request.get_host()}
     except DisallowedHost:
-        return {own}
+        return set()

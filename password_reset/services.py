@@ -41,6 +41,7 @@ from .outbox import FIRST_PAUSE, HELD, OutboxQuerySet
 from .purge import PurgeResult, purge
 from .ratelimit import CounterUnavailable
 from .redaction import redact
+from .redirects import safe_path
 from .revokers import RevocationFailed
 from .signals import reset_completed, reset_rejected, reset_requested
 from .visitors import client_network
@@ -141,7 +142,8 @@ def request_reset(
     depends on whether there is an account.
 
     A row that is held differs in a code: the worker mails nobody for it. ``next_url``
-    is a path that the last page of the reset leads back to.
+    is where the last page of the reset leads back to; what is not of this site is
+    dropped.
     """
     row: PasswordResetRequest = PasswordResetRequest.objects.create(
         email=email.strip(),
@@ -150,7 +152,7 @@ def request_reset(
         language=language,
         source=source,
         last_error=HELD if is_held else "",
-        next_url=next_url,
+        next_url=safe_path(next_url),
     )
     # robust: a dead broker must not turn an accepted request into an error; cron finds
     # the row.

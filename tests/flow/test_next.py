@@ -138,6 +138,17 @@ def test_a_refused_address_keeps_it(client):
     assert page.context["next"] == SOMEWHERE
 
 
+def test_having_to_wait_keeps_it(client, ada, settings):
+    settings.PASSWORD_RESET_REQUEST_RATE_PER_IP = "1/h"
+    form = client.get(FORM, {"next": SOMEWHERE}).text
+    action = f"{FORM}?next={quote(SOMEWHERE)}"
+    assert f'action="{action}"' in form
+    for status in (302, 429):
+        answer = client.post(action, {"email": ada.email})
+        assert answer.status_code == status
+    assert f'href="/login?next={quote(SOMEWHERE)}"' in answer.text
+
+
 def test_a_code_leads_there_and_a_wrong_one_keeps_it(client, ada, settings):
     settings.PASSWORD_RESET_CODES = True
     ask_from(client, SOMEWHERE, ada.email)
@@ -329,6 +340,22 @@ def test_nothing_is_logged(client, ada, caplog):
     assert caplog.records
     assert "secret-place" not in caplog.text
     assert not [one for one in caplog.records if "secret-place" in str(vars(one))]
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [
+        (SOMEWHERE, SOMEWHERE),
+        ("https://www.example.com/orders", "/orders"),
+        *((where, "") for where in EVIL if "testserver" not in where),
+    ],
+)
+def test_code_of_the_host_can_say_it_too(ada, settings, said, kept):
+    settings.PASSWORD_RESET_BASE_URL = "https://www.example.com"
+    services.request_reset(
+        ada.email, ip_address=None, user_agent="", language="", next_url=said
+    )
+    assert row().next_url == kept
 
 
 def test_staff_and_programs_lead_nowhere(client, ada):

@@ -108,6 +108,14 @@ def complete(stage: Stage) -> None:
     stage.window.choose("quite-another-pass-phrase")
 
 
+def complete_leading_back(stage: Stage) -> None:
+    stage.goto(f"{FORM}?next=/account")
+    stage.window.page.locator("[name=email]").fill(stage.user.email)
+    stage.window.send()
+    stage.goto(f"{RESET}?token={token_in(mail.outbox[-1].body)}")
+    stage.window.choose("quite-another-pass-phrase")
+
+
 def complete_opened_directly(stage: Stage) -> None:
     stage.goto(f"{RESET}/done")
 
@@ -233,6 +241,7 @@ STATES: dict[Callable[[Stage], None], int] = {
     reset_with_two_passwords: 200,
     reset_while_typing: 200,
     complete: 200,
+    complete_leading_back: 200,
     complete_opened_directly: 200,
     link_missing: 200,
     link_expired: 410,

@@ -604,6 +604,65 @@ def cookies_and_queries(stage, site):
     return [*stage.window.context.cookies(), *queries]
 
 
+class TestFromLogIn:
+    @pytest.mark.parametrize("script", [True, False], ids=["script", "no script"])
+    def test_from_the_log_in_page_and_back_to_where_somebody_was(
+        self, script, windows, site, user
+    ):
+        user.is_staff = user.is_superuser = True
+        user.save()
+        window = windows(java_script_enabled=script)
+        page = window.page
+        page.goto("/admin/project/user/?q=1")
+        page.locator("[name=username]").fill(user.email)
+        page.locator("[name=password]").fill(OLD_PASSWORD)
+        page.get_by_role("button", name="Forgot your password?").click()
+        page.wait_for_url(lambda url: "/forgot-password" in url)
+        assert page.locator("[name=email]").input_value() == user.email
+        assert not mail.outbox
+        window.send()
+        page.goto(f"/reset-password?token={token_in(mail.outbox[-1].body)}")
+        window.choose(NEW_PASSWORD)
+        site_wide = "/login?next=/admin/project/user/%3Fq%3D1"
+        button = page.get_by_role("link", name="Continue to where you were")
+        assert button.get_attribute("href") == site_wide
+        asked = [each.url for each in window.requests]
+        told = [visit.get("HTTP_REFERER", "") for visit in site.visits]
+        assert not [each for each in (*asked, *told) if user.email in each]
+        sent = [each.post_data or "" for each in window.requests]
+        assert any(OLD_PASSWORD in each for each in sent) is not script
+
+    def test_enter_logs_in(self, window, user):
+        user.is_staff = user.is_superuser = True
+        user.save()
+        page = window.page
+        page.goto("/admin/login/?next=/admin/")
+        page.locator("[name=username]").fill(user.email)
+        page.locator("[name=password]").fill(OLD_PASSWORD)
+        page.keyboard.press("Enter")
+        page.wait_for_url("**/admin/")
+
+    def test_what_is_no_address_is_left_behind(self, window):
+        page = window.page
+        page.goto("/admin/login/")
+        page.locator("[name=username]").fill("ada")
+        page.get_by_role("button", name="Forgot your password?").click()
+        page.wait_for_url("**/forgot-password**")
+        assert page.locator("[name=email]").input_value() == ""
+
+    def test_a_browser_that_keeps_nothing_sends_the_form(self, window, user):
+        window.context.add_init_script(
+            "Object.defineProperty(window, 'sessionStorage', "
+            "{get() { throw new DOMException('no') }})"
+        )
+        page = window.page
+        page.goto("/admin/login/")
+        page.locator("[name=username]").fill(user.email)
+        page.get_by_role("button", name="Forgot your password?").click()
+        page.wait_for_url("**/forgot-password")
+        assert page.locator("[name=email]").input_value() == user.email
+
+
 class TestADeadLink:
     @pytest.mark.parametrize("script", [True, False])
     @pytest.mark.parametrize("state", [states.link_expired, states.link_used])
