@@ -25,6 +25,7 @@ from django.urls import (
     resolve,
     reverse,
 )
+from django.utils import translation
 
 from .conf import conf
 
@@ -85,20 +86,31 @@ def is_answered(path: str) -> bool:
 
 
 def leads_back(path: str) -> bool:
-    """Return whether a path, with its query, is of the flow or of the log-in page: who
-    has a new password has no more business there.
+    """Return whether a path, with its query, is of the flow or of the log-in page, in
+    any language: who has a new password has no more business there.
     """
-    bare = unquote(urlsplit(path).path)
-    log_in = urlsplit(login_url() or "").path
-    if log_in and bare.rstrip("/") == unquote(log_in).rstrip("/"):
-        return True
-    view = _view_of(bare)
-    return hasattr(getattr(view, "view_class", None), "flow_page")
+    bare = _inner(unquote(urlsplit(path).path))
+    # Where URLs begin with a language, each resolves in that one alone.
+    own = translation.get_language_from_path(bare) or settings.LANGUAGE_CODE
+    return any(_leads_back(bare, each) for each in (own, translation.get_language()))
+
+
+def _leads_back(bare: str, language: str | None) -> bool:
+    with translation.override(language):
+        log_in = _inner(unquote(urlsplit(login_url() or "").path))
+        view = _view_of(bare)
+    is_flow = hasattr(getattr(view, "view_class", None), "flow_page")
+    return is_flow or (log_in != "/" and bare.rstrip("/") == log_in.rstrip("/"))
+
+
+def _inner(path: str) -> str:
+    """Return a path without the script prefix."""
+    return f"/{path.removeprefix(get_script_prefix()).removeprefix('/')}"
 
 
 def _view_of(path: str) -> Callable[..., Any] | None:
     try:
-        return resolve(f"/{path.removeprefix(get_script_prefix()).lstrip('/')}").func
+        return resolve(_inner(path)).func
     except Resolver404:
         return None
 

@@ -213,6 +213,18 @@ def test_what_leads_back_into_the_flow_is_dropped(client, ada, where):
     assert row().next_url == ""
 
 
+@pytest.mark.parametrize("here", ["", "/de", "/fr"])
+@pytest.mark.parametrize("there", ["", "/de", "/fr"])
+def test_in_whichever_language(client, settings, here, there):
+    settings.ROOT_URLCONF = "tests.flow.languages_in_urls"
+    kept = {
+        where: client.get(f"{here}{FORM}", {"next": there + where}).context["next"]
+        for where in ("/login", FORM, "/reset-password?token=1", "/orders")
+    }
+    assert kept.pop("/orders") == f"{there}/orders"
+    assert set(kept.values()) == {""}
+
+
 @pytest.mark.parametrize(
     ("where", "kept"),
     [
