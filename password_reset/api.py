@@ -11,6 +11,7 @@ from datetime import datetime
 from http import HTTPStatus
 from typing import Any, TypeVar
 
+from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.decorators import login_not_required
 from django.core.exceptions import ValidationError
 from django.db import transaction
@@ -22,7 +23,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.debug import sensitive_variables
 from django.views.generic import View
 
-from . import codes, flows, metrics, ratelimit, services
+from . import codes, factors, flows, metrics, ratelimit, services
 from .bodies import BadBody, BodyLimit, check_request
 from .conf import conf
 from .durations import in_words, rounded_up
@@ -188,9 +189,8 @@ class VerifyEndpoint(Endpoint):
     @sensitive_variables("body")
     def post(self, request: HttpRequest, body: dict[str, Any]) -> JsonResponse:
         token = flows.look_at(text_of(body, "token"), visitor_of(request))
-        return JsonResponse(
-            {"valid": True, "expires_at": _with_offset(token.expires_at)}
-        )
+        answer = {"valid": True, "expires_at": _with_offset(token.expires_at)}
+        return JsonResponse(answer | _second_factor_of(token.user))
 
 
 class CodeEndpoint(RequestEndpoint):
@@ -210,7 +210,13 @@ class CodeEndpoint(RequestEndpoint):
             left = error.tries_left
             raise Problem("token_invalid", 404, detail, tries_left=left) from error
         expires_at = _with_offset(opened.token.expires_at)
-        return JsonResponse({"token": opened.raw, "expires_at": expires_at})
+        answer = {"token": opened.raw, "expires_at": expires_at}
+        try:
+            factor = _second_factor_of(opened.token.user)
+        except services.SecondFactorUnavailable:
+            # The code is spent: better a field too many than no answer.
+            factor = {"second_factor": True}
+        return JsonResponse(answer | factor)
 
     def count(self, code: str) -> None:
         """Count nothing: this is no request for a link."""
@@ -219,11 +225,14 @@ class CodeEndpoint(RequestEndpoint):
 class ResetEndpoint(Endpoint):
     """Spend a token and set the password."""
 
-    @sensitive_variables("raw", "password", "body")
+    @sensitive_variables("raw", "password", "body", "code")
     def post(self, request: HttpRequest, body: dict[str, Any]) -> JsonResponse:
         raw, password = text_of(body, "token"), text_of(body, "password")
+        code = second_factor_in(body)
         try:
-            result = flows.reset_password(raw, password, visitor_of(request))
+            result = flows.reset_password(raw, password, visitor_of(request), code)
+        except services.SecondFactorError as error:
+            raise Problem(*_of_second_factor(error.reason)) from error
         except ValidationError as error:
             detail = _("Choose another password.")
             raise Problem(
@@ -271,6 +280,19 @@ def text_of(body: dict[str, Any], name: str) -> str:
     return value
 
 
+@sensitive_variables()
+def second_factor_in(body: dict[str, Any]) -> str:
+    """Return the code of a second factor; nothing where a client sends none, or a blank
+    text. Raises ``Problem``.
+    """
+    if body.get("second_factor", "") == "":
+        return ""
+    code = text_of(body, "second_factor")
+    if len(code) > factors.MAX_LENGTH:
+        raise invalid(_("The field %(name)s is too long.") % {"name": "second_factor"})
+    return code
+
+
 def invalid(detail: str) -> Problem:
     """Return the problem of a request that is not well formed."""
     return Problem("invalid_request", 400, detail)
@@ -290,6 +312,23 @@ def unavailable() -> Problem:
     """
     detail = _("Password reset is not available at the moment. Try again later.")
     return Problem("unavailable", 503, detail, retry_after=services.RETRY_AFTER)
+
+
+def _second_factor_of(user: AbstractBaseUser) -> dict[str, bool]:
+    """Return whether an account's reset asks for a second factor, as a member of an
+    answer; nothing where the site never does, so that clients of old see no change.
+    """
+    if conf.second_factor is None:
+        return {}
+    return {"second_factor": factors.is_asked(user)}
+
+
+def _of_second_factor(reason: str) -> tuple[str, int, str]:
+    detail = {
+        "required": _("This account has a second factor: send a code of it."),
+        "invalid": _("This code is not right, too old, or used already."),
+    }
+    return f"second_factor_{reason}", 400, detail[reason]
 
 
 def _token_detail(reason: str) -> str:

@@ -32,6 +32,7 @@ class Scope(StrEnum):
     STAFF_EMAIL = "staff_email"
     CONFIRM_IP = "confirm_ip"
     CONFIRM_LINK = "confirm_link"
+    SECOND_FACTOR = "second_factor"
     CHALLENGE_IP = "challenge_ip"
     CHALLENGE_SITE = "challenge_site"
 
@@ -204,6 +205,13 @@ def of_link(token_id: int) -> Budget:
     that up.
     """
     return _budget(Scope.CONFIRM_LINK, str(token_id), conf.confirm_rate_per_ip)
+
+
+def of_second_factor(user_id: object) -> Budget:
+    """Return the budget of an account's codes. Only who has a link of it can use that
+    up, and a new link has no budget of its own.
+    """
+    return _budget(Scope.SECOND_FACTOR, str(user_id), conf.second_factor_rate)
 
 
 def soft(ip_address: str | None) -> tuple[Budget, ...]:

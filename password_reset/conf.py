@@ -36,6 +36,8 @@ SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 type_user_finder = Callable[[str], Iterable["AbstractBaseUser"]]
 #: Makes a ``challenge.Challenge``.
 type_challenge = Callable[[], Any]
+#: Makes a ``second_factor.SecondFactor``.
+type_second_factor = Callable[[], Any]
 type_login_providers = Callable[["AbstractBaseUser"], Iterable[str]]
 type_previous_address = Callable[["AbstractBaseUser"], str | None]
 type_time_zone_of = Callable[["AbstractBaseUser"], tzinfo | str | None]
@@ -228,6 +230,24 @@ class Settings:
             return None
         found: type_challenge = self._callable("CHALLENGE", maker)
         return found
+
+    @property
+    def second_factor(self) -> type_second_factor | None:
+        """What makes the adapter of the second factor that a reset asks for; ``None``
+        where the link alone is enough.
+        """
+        maker = self._get("SECOND_FACTOR", None)
+        if maker is None:
+            return None
+        found: type_second_factor = self._callable("SECOND_FACTOR", maker)
+        return found
+
+    @property
+    def second_factor_rate(self) -> tuple[str, ...]:
+        """Codes of a second factor that are taken for one account, whatever the
+        link.
+        """
+        return self._rates("SECOND_FACTOR_RATE", "5/h 10/d")
 
     @property
     def change_password_url(self) -> str | None:

@@ -132,9 +132,13 @@ def begin_reset(raw: object, visitor: Visitor) -> PasswordResetToken:
     return token
 
 
-@sensitive_variables("raw", "new_password")
+@sensitive_variables("raw", "new_password", "second_factor")
 def finish_reset(
-    raw: object, token: PasswordResetToken, new_password: str, visitor: Visitor
+    raw: object,
+    token: PasswordResetToken,
+    new_password: str,
+    visitor: Visitor,
+    second_factor: str = "",
 ) -> services.ResetResult:
     """Set the password with the token that ``begin_reset`` has found, so that it is
     looked up once. Raises what ``services.reset_password`` does.
@@ -145,18 +149,19 @@ def finish_reset(
         new_password,
         ip_address=visitor.ip_address,
         user_agent=visitor.user_agent,
+        second_factor=second_factor,
     )
 
 
-@sensitive_variables("raw", "new_password")
+@sensitive_variables("raw", "new_password", "second_factor")
 def reset_password(
-    raw: object, new_password: str, visitor: Visitor
+    raw: object, new_password: str, visitor: Visitor, second_factor: str = ""
 ) -> services.ResetResult:
     """Count an attempt and set the password, in one step. Raises what
     ``services.reset_password`` does.
     """
     token = begin_reset(raw, visitor)
-    return finish_reset(raw, token, new_password, visitor)
+    return finish_reset(raw, token, new_password, visitor, second_factor)
 
 
 def disown(signed: str, visitor: Visitor) -> disowning.Disowned:

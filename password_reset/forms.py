@@ -24,7 +24,7 @@ from django.utils.deconstruct import deconstructible
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
-from . import codes
+from . import codes, factors, second_factor
 
 #: RFC 5321 4.5.3.1.3: a path is at most 256 octets, two of which are its brackets.
 EMAIL_LENGTH = 254
@@ -50,6 +50,8 @@ CODE_SHAPE = _("The code has eight letters, such as BCDF-GHJK.")
 NO_MORE_TRIES = _(
     "No code works here any more. Open the link in the email, or ask for another one."
 )
+FACTOR_MISSING = _("Enter the code of your second factor.")
+FACTOR_WRONG = _("This code is not right, too old, or used already. Enter another one.")
 
 
 @deconstructible
@@ -166,6 +168,32 @@ class CodeForm(forms.Form):
         )
 
 
+class SecondFactorField(forms.CharField):
+    """A code of an app, or a recovery code, which may have letters."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(
+            label=_("Code of your second factor"),
+            max_length=factors.MAX_LENGTH,
+            error_messages={"max_length": FACTOR_WRONG},
+            widget=forms.TextInput(
+                attrs={
+                    "autocomplete": "one-time-code",
+                    "inputmode": "text",
+                    "autocapitalize": "none",
+                    "spellcheck": "false",
+                    "dir": "ltr",
+                }
+            ),
+            **kwargs,
+        )
+
+    def validate(self, value: Any) -> None:
+        """Leave a blank to ``SetPasswordForm.complain_of_code``, which says so beside
+        whatever is wrong with the password.
+        """
+
+
 class SetPasswordForm(DjangoSetPasswordForm):  # type: ignore[type-arg]
     """Django's form, for its fields and the comparison of the two; the service
     validates and saves.
@@ -177,6 +205,9 @@ class SetPasswordForm(DjangoSetPasswordForm):  # type: ignore[type-arg]
         ),
         "password_once": _(
             "Enter the new password twice. Both fields are empty again."
+        ),
+        "password_again": _(
+            "Enter the new password twice again. Both fields are empty again."
         ),
     }
 
@@ -213,6 +244,37 @@ class SetPasswordForm(DjangoSetPasswordForm):  # type: ignore[type-arg]
         """Leave the validators to the service, so that one which asks a remote list
         asks it once.
         """
+
+    def ask_second_factor(self, hint: str | None) -> None:
+        """Add the field for a code, where there is something to type."""
+        if hint is not None:
+            self.fields["second_factor"] = SecondFactorField(help_text=hint)
+
+    @property
+    def typed_code(self) -> str:
+        """The code as typed; nothing where none is asked."""
+        code: str = self.cleaned_data.get("second_factor", "")
+        return code
+
+    def refuse_code(self) -> None:
+        """Say that the code is missing or not right. The passwords come back empty, so
+        they have to be typed again, and first.
+        """
+        if "second_factor" not in self.fields:
+            # It was set up while the form was open.
+            self.ask_second_factor(str(second_factor.HINT))
+        if self.data.get(self.add_prefix("second_factor"), "").strip():
+            self.add_error("second_factor", FACTOR_WRONG)
+        if not self.has_error("new_password1"):
+            message = self.error_messages["password_again"]
+            error = ValidationError(message, code="password_again")
+            self.add_error("new_password1", error)
+
+    def complain_of_code(self) -> None:
+        """Say that the code is missing, whatever else is wrong."""
+        asked = "second_factor" in self.fields and not self.has_error("second_factor")
+        if asked and not self.typed_code.strip():
+            self.add_error("second_factor", FACTOR_MISSING)
 
     def refuse(self, error: ValidationError) -> None:
         """Add what the site's validators say, in the words of the page's rules."""

@@ -79,6 +79,12 @@ explanations_total = _metric(
     "explanations_total",
     "Total emails that say how to log in without a password",
 )
+second_factor_total = _metric(
+    "Counter",
+    "second_factor_total",
+    "Total codes of a second factor behind a link",
+    labelnames=["result"],
+)
 completions_total = _metric("Counter", "completions_total", "Total passwords reset")
 request_to_reset_seconds = _metric(
     "Histogram",

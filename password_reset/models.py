@@ -114,11 +114,12 @@ class SecretQuerySet(models.QuerySet[Secret]):
         """Secrets that are neither spent, voided nor expired."""
         return self.filter(used_at__isnull=True, expires_at__gt=timezone.now())
 
-    def spend(self, pk: int) -> bool:
-        """Spend a usable one; ``False`` when somebody else was first. Decided by the
-        database.
+    def spend(self, pk: int, **also: object) -> bool:
+        """Spend a usable one, and write what else is known then; ``False`` when
+        somebody else was first. Decided by the database.
         """
-        return self.usable().filter(pk=pk).update(used_at=timezone.now()) == 1
+        rows = self.usable().filter(pk=pk)
+        return rows.update(used_at=timezone.now(), **also) == 1
 
     def void(self, at: datetime | None = None) -> int:
         """Make them useless and return how many were still open."""
@@ -179,6 +180,14 @@ class PasswordResetToken(models.Model):
     )
     ip_address = models.GenericIPAddressField(_("IP address"), null=True, blank=True)
     user_agent = models.CharField(_("user agent"), max_length=512, blank=True)
+    #: Codes of a second factor that were typed behind this link, right or wrong.
+    second_factor_tries = models.PositiveIntegerField(
+        default=0, db_default=0, editable=False
+    )
+    #: When one of them was right and the link was spent with it.
+    second_factor_at = models.DateTimeField(
+        _("second factor at"), null=True, blank=True, editable=False
+    )
 
     objects = PrimaryManager.from_queryset(PasswordResetTokenQuerySet)()
 

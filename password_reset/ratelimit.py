@@ -24,8 +24,10 @@ __all__ = [
     "enforce_attempt_limit",
     "enforce_link_limit",
     "enforce_request_limits",
+    "enforce_second_factor_limit",
     "enforce_staff_limit",
     "record_refusal",
+    "second_factor_retry_after",
     "soft_limit",
 ]
 
@@ -117,6 +119,13 @@ def enforce_link_limit(token_id: int, ip_address: str | None) -> None:
         return
 
 
+def enforce_second_factor_limit(user_id: object, ip_address: str | None) -> None:
+    """Count a code of an account's second factor. Raises ``RateLimited``, or
+    ``CounterUnavailable``: a code that nobody counts can be guessed.
+    """
+    _enforce(budgets.of_second_factor(user_id), ip_address)
+
+
 def soft_limit(ip_address: str | None) -> Scope | None:
     """Return the soft limit that is reached, of this client network or of the site, or
     ``None``: above it a form may ask for a proof. Counts nothing.
@@ -132,10 +141,14 @@ def address_retry_after(email: str) -> int | None:
     """Return the seconds until everybody may have an email sent to an address again;
     ``None`` when they may now. Counts nothing. For staff: it tells what others did.
     """
-    if not _is_enabled():
-        return None
-    mailbox = budgets.of_mailbox(email)
-    return mailbox.wait(_read([mailbox])) or None
+    return _retry_after(budgets.of_mailbox(email))
+
+
+def second_factor_retry_after(user_id: object) -> int | None:
+    """Return the seconds until an account's codes are taken again; ``None`` when they
+    are now. Counts nothing.
+    """
+    return _retry_after(budgets.of_second_factor(user_id))
 
 
 def record_refusal(scope: Scope, ip_address: str | None, **fields: object) -> None:
@@ -143,6 +156,10 @@ def record_refusal(scope: Scope, ip_address: str | None, **fields: object) -> No
     metrics.rate_limit_total.labels(scope=scope).inc()
     extra = {"scope": str(scope), "ip": ip_address, **fields}
     logger.warning("Password reset limited", extra=extra)
+
+
+def _retry_after(budget: Budget) -> int | None:
+    return (budget.wait(_read([budget])) or None) if _is_enabled() else None
 
 
 def _enforce(budget: Budget, ip_address: str | None = None) -> None:

@@ -28,8 +28,9 @@ from django.db import (
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 
-from . import codes, lockouts, metrics, revokers, tokens, users, worker
+from . import codes, factors, lockouts, metrics, revokers, tokens, users, worker
 from .conf import conf
+from .factors import SecondFactorError, SecondFactorUnavailable
 from .models import (
     PasswordResetCode,
     PasswordResetNotice,
@@ -52,6 +53,8 @@ __all__ = [
     "PurgeResult",
     "ResetResult",
     "RevocationFailed",
+    "SecondFactorError",
+    "SecondFactorUnavailable",
     "TokenError",
     "backlog",
     "find_token",
@@ -72,7 +75,12 @@ logger = logging.getLogger("password_reset")
 #: Something that the flow needs is down: pages and endpoints answer 503 and ask to come
 #: back in so many seconds.
 DATABASE_DOWN = (OperationalError, InterfaceError, ProgrammingError)
-DEPENDENCY_DOWN = (*DATABASE_DOWN, CounterUnavailable, RevocationFailed)
+DEPENDENCY_DOWN = (
+    *DATABASE_DOWN,
+    CounterUnavailable,
+    RevocationFailed,
+    SecondFactorUnavailable,
+)
 RETRY_AFTER = 60
 #: Emails that a worker has on their way at once, where nobody says otherwise.
 CONCURRENCY = worker.SENDERS
@@ -236,23 +244,34 @@ def latest_request(email: str, ip_address: str | None) -> int | None:
     return max(found, default=None)
 
 
-@sensitive_variables("raw", "new_password")
+@sensitive_variables("raw", "new_password", "second_factor")
 def reset_password(
-    raw: object, new_password: str, *, ip_address: str | None, user_agent: str
+    raw: object,
+    new_password: str,
+    *,
+    ip_address: str | None,
+    user_agent: str,
+    second_factor: str = "",
 ) -> ResetResult:
     """Spend a token and set a password, exactly once.
 
     Raises ``TokenError``, or ``ValidationError`` for a password that the site's
-    validators refuse; a refused password leaves the link usable. Raises
-    ``RevocationFailed`` when what the reset should end could not be ended; then the
-    link stays usable too.
+    validators refuse; a refused password leaves the link usable, and a code of a second
+    factor unused. Raises ``SecondFactorError`` where the account has one and the code
+    is missing or not right, and ``RateLimited`` after too many; ``RevocationFailed``
+    when what the reset should end could not be ended. The link stays usable then, too.
     """
     return spend_link(
-        raw, None, new_password, ip_address=ip_address, user_agent=user_agent
+        raw,
+        None,
+        new_password,
+        ip_address=ip_address,
+        user_agent=user_agent,
+        second_factor=second_factor,
     )
 
 
-@sensitive_variables("raw", "new_password")
+@sensitive_variables("raw", "new_password", "second_factor")
 def spend_link(
     raw: object,
     found: PasswordResetToken | None,
@@ -260,6 +279,7 @@ def spend_link(
     *,
     ip_address: str | None,
     user_agent: str,
+    second_factor: str = "",
 ) -> ResetResult:
     """Do what ``reset_password`` does, with the link's token where the caller has found
     it already. What it saw is checked again in the write and under lock.
@@ -268,6 +288,7 @@ def spend_link(
         try:
             token = found or find_token(raw)
             _validate(new_password, token.user)
+            factors.check(token, second_factor, ip_address)
             reset = _spend(token, new_password, ip_address, user_agent)
         except TokenError as error:
             record_rejection(raw, error.reason, ip_address)
@@ -411,7 +432,8 @@ def _spend(
     with transaction.atomic(using=router.db_for_write(PasswordResetToken)):
         # The write comes first: SQLite cannot upgrade a read lock ("database is
         # locked").
-        if not PasswordResetToken.objects.spend(token.pk):
+        passed_at = token.second_factor_at
+        if not PasswordResetToken.objects.spend(token.pk, second_factor_at=passed_at):
             raise TokenError("expired" if token.is_expired else "used")
         user = _locked_user(token)
         user.set_password(new_password)

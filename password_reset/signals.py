@@ -15,7 +15,8 @@ reset_requested = Signal()
 #: The email is given up. Arguments: ``row`` (PasswordResetRequest or
 #: PasswordResetNotice), ``reason`` (str, a code).
 reset_mail_failed = Signal()
-#: Arguments: ``reason`` (invalid, expired or used), ``ip_address`` (str or None).
+#: Arguments: ``reason`` (invalid, expired or used; code; second_factor), ``ip_address``
+#: (str or None).
 reset_rejected = Signal()
 #: The reader of an email said: it was not me. Arguments: ``row`` (PasswordResetRequest,
 #: or PasswordResetNotice where the password was changed), ``links_voided`` (int),

@@ -158,6 +158,13 @@ def log_in_names(user: AbstractBaseUser, spellings: Iterable[str] = ()) -> set[s
     return names - set(taken.values_list(model.USERNAME_FIELD, flat=True))
 
 
+def is_own_mailbox(user: AbstractBaseUser, email: str | None) -> bool:
+    """Return whether an address of another package's is the one on file, or blank,
+    which means the same there.
+    """
+    return not email or _folded(email) == _folded(stored_email(user))
+
+
 def addresses(user: AbstractBaseUser) -> list[str]:
     """Return the address on file and, where the host knows it, the one before a recent
     change.

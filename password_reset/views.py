@@ -29,7 +29,16 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 from django.views.generic import View
 
-from . import codes, flows, metrics, ratelimit, redirects, services
+from . import (
+    codes,
+    factors,
+    flows,
+    metrics,
+    ratelimit,
+    redirects,
+    second_factor,
+    services,
+)
 from .bodies import BadBody, BodyLimit, check_request
 from .challenge import PROOF_FIELD, WAIT_WITHOUT_PROOF, Challenge, ProofNeeded
 from .conf import conf
@@ -400,17 +409,29 @@ class PasswordResetConfirmView(FlowView):
         if not raw:
             return self.page(self.missing_template_name)
         token = flows.look_at(raw, visitor_of(request))
-        return self.form_page(self.form_class(token.user, initial={"token": raw}))
+        hint = factors.hint_for(token.user)
+        return self.form_page(self.form_for(token, hint, initial={"token": raw}))
 
     @sensitive_variables("raw")
     def post(self, request: HttpRequest) -> HttpResponse:
         raw = self.token()
         visitor = visitor_of(request)
         token = flows.begin_reset(raw, visitor)
-        form = self.form_class(token.user, request.POST)
+        form = self.form_for(token, factors.hint_for(token.user), request.POST)
         if form.is_valid() and self.reset(raw, token, form, visitor):
             return self.saved(token.next_url)
+        form.complain_of_code()
         return self.form_page(form)
+
+    def form_for(
+        self, token: PasswordResetToken, hint: str | None, *args: Any, **kwargs: Any
+    ) -> SetPasswordForm:
+        """Return the form for a link's account, which asks for a second factor where
+        there is a hint for one.
+        """
+        form = self.form_class(token.user, *args, **kwargs)
+        form.ask_second_factor(hint)
+        return form
 
     def saved(self, next_url: str = "") -> HttpResponse:
         """Lead on, and let the flow's own page know that it is telling the truth, and
@@ -440,15 +461,24 @@ class PasswordResetConfirmView(FlowView):
         visitor: Visitor,
     ) -> bool:
         """Set the password; ``False`` with errors on the form when the site's
-        validators refuse it.
+        validators refuse it, or the second factor its code.
         """
         try:
             # Inline: an error email shows the variables of every frame.
-            flows.finish_reset(raw, token, form.cleaned_data["new_password1"], visitor)
+            flows.finish_reset(
+                raw,
+                token,
+                form.cleaned_data["new_password1"],
+                visitor,
+                form.typed_code,
+            )
         except ValidationError as error:
             form.refuse(error)
-            return False
-        return True
+        except services.SecondFactorError:
+            form.refuse_code()
+        else:
+            return True
+        return False
 
     def form_page(self, form: SetPasswordForm) -> HttpResponse:
         """Render the form with whose account it is and what the site asks of a
@@ -494,8 +524,13 @@ class PasswordResetCodeView(PasswordResetDoneView):
         """Answer the page that the link opens, with its secret in the form."""
         view = self.confirm_view_class()
         view.setup(self.request)
-        user, initial = opened.token.user, {"token": opened.raw}
-        return view.form_page(view.form_class(user, initial=initial))
+        initial = {"token": opened.raw}
+        try:
+            hint = factors.hint_for(opened.token.user)
+        except services.SecondFactorUnavailable:
+            # The code is spent, and this page alone has what it became: saving decides.
+            hint = str(second_factor.HINT)
+        return view.form_page(view.form_for(opened.token, hint, initial=initial))
 
 
 class PasswordResetCompleteView(FlowView):

@@ -16,6 +16,10 @@ INSTALLED_APPS = [
     "rest_framework_simplejwt.token_blacklist",
     "knox",
     "axes",
+    "django_otp",
+    "django_otp.plugins.otp_totp",
+    "django_otp.plugins.otp_static",
+    "django_otp.plugins.otp_email",
 ]
 # Only tests of its locks switch it on.
 AXES_ENABLED = False

@@ -14,7 +14,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from password_reset import services
+from password_reset import factors, services
 from password_reset.checks.sending import NO_WORKER_AFTER
 from password_reset.conf import conf
 from password_reset.models import (
@@ -23,11 +23,15 @@ from password_reset.models import (
     PasswordResetToken,
 )
 from password_reset.outbox import MAX_ATTEMPTS
-from password_reset.ratelimit import CounterUnavailable, address_retry_after
+from password_reset.ratelimit import (
+    CounterUnavailable,
+    address_retry_after,
+    second_factor_retry_after,
+)
 from password_reset.users import Answer, answer_to, stored_email
 
 from . import reasons, sending
-from .states import at, of_link
+from .states import at, of_link, of_second_factor
 
 #: Requests and accounts that a page shows.
 RECENT = 10
@@ -98,7 +102,12 @@ def of_account(user: Any) -> Account:
         if sentence
         else [Finding("success", _("Nothing is wrong with the account."))]
     )
-    rest = (*_passwordless(user), *_links_of(user), *_changes_of(user))
+    rest = (
+        *_passwordless(user),
+        *_second_factor_of(user),
+        *_links_of(user),
+        *_changes_of(user),
+    )
     return Account(user, [*findings, *rest])
 
 
@@ -179,6 +188,25 @@ def _passwordless(user: Any) -> Iterator[Finding]:
         )
 
 
+def _second_factor_of(user: Any) -> Iterator[Finding]:
+    """Say whether a link of the account asks for a code, and takes one now."""
+    try:
+        hint = factors.hint_for(user)
+        seconds = None if hint is None else second_factor_retry_after(user.pk)
+    except factors.SecondFactorUnavailable:
+        yield Finding("error", _("The second factor cannot be checked: see the log."))
+        return
+    except CounterUnavailable:  # said of the address
+        return
+    if hint is not None:
+        sentence = _("A link asks for a second factor, and says: %(hint)s")
+        yield Finding("info", sentence % {"hint": hint})
+    if seconds is not None:
+        until = at(timezone.now() + timedelta(seconds=seconds))
+        sentence = _("Too many codes were typed: none is taken until %(time)s.")
+        yield Finding("warning", sentence % {"time": until})
+
+
 def _links_of(user: Any) -> Iterator[Finding]:
     usable = [
         token
@@ -243,6 +271,9 @@ def _mails_of(row: PasswordResetRequest) -> Iterator[Finding]:
                 "success",
                 _("At %(time)s mailed to %(address)s; the link: %(state)s") % words,
             )
+        if token.second_factor_tries:
+            words = {"state": of_second_factor(token)}
+            yield Finding("info", _("Its second factor: %(state)s") % words)
     if row.explained_at:
         words = {"time": at(row.explained_at)}
         yield Finding("success", _("At %(time)s told how to log in.") % words)

@@ -11,7 +11,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import formats, timezone
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, pgettext_lazy
+from django.utils.translation import gettext_lazy, ngettext, pgettext_lazy
 
 from password_reset.models import PasswordResetToken
 from password_reset.outbox import OutboxRow
@@ -99,6 +99,19 @@ def of_link(token: PasswordResetToken) -> str:
     if token.is_expired:
         return _("expired at %(time)s") % {"time": at(token.expires_at)}
     return _("usable until %(time)s") % {"time": at(token.expires_at)}
+
+
+def of_second_factor(token: PasswordResetToken) -> str:
+    """Return whether a second factor was asked for, and passed."""
+    if token.second_factor_at:
+        return _("passed at %(time)s") % {"time": at(token.second_factor_at)}
+    if not token.second_factor_tries:
+        return _("not asked for, or no code was typed")
+    return ngettext(
+        "asked for; %(count)d code was typed, and none was right",
+        "asked for; %(count)d codes were typed, and none was right",
+        token.second_factor_tries,
+    ) % {"count": token.second_factor_tries}
 
 
 def at(moment: Any) -> str:

@@ -41,11 +41,12 @@ class TokenAdmin(ReadOnlyAdmin):
         "sent_at",
         "expires_at",
         "used_at",
+        "second_factor",
         "message_id",
         "ip_address",
         "user_agent",
     )
-    readonly_fields = ("state",)
+    readonly_fields = ("state", "second_factor")
 
     @admin.action(
         permissions=["void"],
@@ -72,6 +73,10 @@ class TokenAdmin(ReadOnlyAdmin):
     @admin.display(description=gettext_lazy("state"))
     def state(self, token: PasswordResetToken) -> str:
         return states.of_link(token)
+
+    @admin.display(description=gettext_lazy("second factor"))
+    def second_factor(self, token: PasswordResetToken) -> str:
+        return states.of_second_factor(token)
 
     def _void(self, request: HttpRequest, chunk: list[Any]) -> int:
         now, tokens = (

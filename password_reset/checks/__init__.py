@@ -41,6 +41,7 @@ ALWAYS = (
     site.check_clashing_package,
     accounts.check_user_model,
     accounts.check_timeout_setting,
+    accounts.check_second_factor,
 )
 #: Looked at by ``manage.py check --database default`` and by ``migrate``.
 WITH_DATABASE = (sending.check_backlog, accounts.check_address_index)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.apps import apps
 from django.conf import global_settings, settings
 from django.contrib.auth import get_user_model
 from django.core.checks import CheckMessage, Error, Warning
-from django.core.exceptions import FieldDoesNotExist
+from django.core.exceptions import FieldDoesNotExist, ImproperlyConfigured
 from django.db import connections, router
 
+from password_reset.conf import conf
 from password_reset.models import PasswordResetToken
 
 
@@ -45,6 +47,39 @@ def check_databases(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
             id="password_reset.E008",
         )
     ]
+
+
+def check_second_factor(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """E010: nobody can reset a password, since the second factor cannot be asked."""
+    problem = _problem_of_adapter()
+    if problem is None:
+        return []
+    return [
+        Error(
+            f"PASSWORD_RESET_SECOND_FACTOR is set, but {problem}.",
+            hint="Install the package and add its apps to INSTALLED_APPS, or name a "
+            "class with is_required(user) and verify(user, code).",
+            id="password_reset.E010",
+        )
+    ]
+
+
+def _problem_of_adapter() -> str | None:
+    try:
+        adapter = conf.second_factor and conf.second_factor()
+    except ImproperlyConfigured:  # E002 says so
+        return None
+    except Exception as error:
+        return f"calling it raises {type(error).__name__}: {error}"
+    if adapter is None:
+        return None if conf.second_factor is None else "calling it returns None"
+    for method in ("is_required", "verify"):
+        if not callable(getattr(adapter, method, None)):
+            return f"{type(adapter).__name__} has no method {method}"
+    missing = [
+        app for app in getattr(adapter, "apps", ()) if not apps.is_installed(app)
+    ]
+    return f"{missing[0]!r} is not in INSTALLED_APPS" if missing else None
 
 
 def check_timeout_setting(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:

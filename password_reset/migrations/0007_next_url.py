@@ -5,7 +5,7 @@ class Migration(migrations.Migration):
     """A column whose constant default rewrites no table."""
 
     dependencies = [
-        ('password_reset', '0005_codes'),
+        ('password_reset', '0006_second_factor'),
     ]
 
     operations = [

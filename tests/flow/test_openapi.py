@@ -19,6 +19,7 @@ import password_reset
 from password_reset import services
 from password_reset.models import PasswordResetToken
 from tests.tools.factories import NEW_PASSWORD, UserFactory
+from tests.tools.second_factor import ADAPTER, totp
 from tests.tools.walk import call, token_in
 
 PATH = Path(password_reset.__file__).with_name("openapi.yaml")
@@ -130,6 +131,15 @@ class Situations:
     def weak_password(self, endpoint):
         return call(self.client, endpoint, self.bodies | {"password": "1"})
 
+    def second_factor_required(self, endpoint):
+        self.settings.PASSWORD_RESET_SECOND_FACTOR = ADAPTER
+        totp(PasswordResetToken.objects.get().user)
+        return self.done(endpoint)
+
+    def second_factor_invalid(self, endpoint):
+        self.bodies["second_factor"] = "none"
+        return self.second_factor_required(endpoint)
+
     def token_invalid(self, endpoint):
         return call(self.client, endpoint, self.bodies | OPEN_NOTHING)
 
@@ -164,6 +174,16 @@ def test_each_documented_answer_is_given_and_looks_as_documented(
     situation = "too_large" if status == 413 else code or "done"
     response = getattr(Situations(settings), situation)(endpoint)
     assert (response.status_code, response.json().get("code")) == (status, code)
+    check_answer(endpoint, response)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("endpoint", [VERIFY, CODE])
+def test_an_answer_about_a_second_factor_looks_as_documented(settings, endpoint):
+    situations = Situations(settings)
+    settings.PASSWORD_RESET_SECOND_FACTOR = ADAPTER
+    response = situations.done(endpoint)
+    assert response.json()["second_factor"] is False
     check_answer(endpoint, response)
 
 
