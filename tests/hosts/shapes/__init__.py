@@ -2,6 +2,7 @@
 
 from tests.hosts.shapes import (
     databases,
+    factors,
     interfaces,
     neighbours,
     people,
@@ -12,6 +13,7 @@ from tests.hosts.shapes import (
 HOSTS = [
     *startproject.HOSTS,
     *neighbours.HOSTS,
+    *factors.HOSTS,
     *rendering.HOSTS,
     *databases.HOSTS,
     *people.HOSTS,
