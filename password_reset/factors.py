@@ -85,8 +85,7 @@ def check(token: PasswordResetToken, typed: str, ip_address: str | None) -> None
     if not _is_right(token.user, code, ip_address):
         _record_refusal(token, ip_address)
         raise SecondFactorError("invalid")
-    metrics.second_factor_total.labels(result="passed").inc()
-    token.second_factor_at = timezone.now()
+    _record_pass(token, ip_address)
 
 
 def _count(token: PasswordResetToken, ip_address: str | None) -> None:
@@ -106,16 +105,24 @@ def _is_right(user: AbstractBaseUser, code: str, ip_address: str | None) -> bool
         raise ratelimit.RateLimited(scope, error.retry_after) from None
 
 
+def _record_pass(token: PasswordResetToken, ip_address: str | None) -> None:
+    """Log and count that a code was right; the row gets the moment when it is spent."""
+    token.second_factor_at = timezone.now()
+    metrics.second_factor_total.labels(result="passed").inc()
+    logger.info("Second factor passed", extra=_who(token, ip_address))
+
+
 def _record_refusal(token: PasswordResetToken, ip_address: str | None) -> None:
     """Log, count and announce that a code was refused; never the code."""
     metrics.second_factor_total.labels(result="refused").inc()
     reset_rejected.send_robust(
         sender=PasswordResetToken, reason="second_factor", ip_address=ip_address
     )
-    logger.warning(
-        "Invalid second factor attempt",
-        extra={"userId": str(token.user_id), "ip": ip_address},
-    )
+    logger.warning("Invalid second factor attempt", extra=_who(token, ip_address))
+
+
+def _who(token: PasswordResetToken, ip_address: str | None) -> dict[str, str | None]:
+    return {"userId": str(token.user_id), "ip": ip_address}
 
 
 def _adapter() -> SecondFactor | None:

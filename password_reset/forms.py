@@ -50,7 +50,7 @@ CODE_SHAPE = _("The code has eight letters, such as BCDF-GHJK.")
 NO_MORE_TRIES = _(
     "No code works here any more. Open the link in the email, or ask for another one."
 )
-FACTOR_MISSING = _("Enter the code of your second factor.")
+FACTOR_MISSING = _("Enter your verification code.")
 FACTOR_WRONG = _("This code is not right, too old, or used already. Enter another one.")
 
 
@@ -173,7 +173,7 @@ class SecondFactorField(forms.CharField):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(
-            label=_("Code of your second factor"),
+            label=_("Verification code"),
             max_length=factors.MAX_LENGTH,
             error_messages={"max_length": FACTOR_WRONG},
             widget=forms.TextInput(
@@ -207,7 +207,7 @@ class SetPasswordForm(DjangoSetPasswordForm):  # type: ignore[type-arg]
             "Enter the new password twice. Both fields are empty again."
         ),
         "password_again": _(
-            "Enter the new password twice again. Both fields are empty again."
+            "Enter the new password in both fields once more. They are empty again."
         ),
     }
 

@@ -17,7 +17,9 @@ from django_otp.plugins.otp_totp.models import TOTPDevice
 from password_reset import services
 from password_reset.conf import conf
 from password_reset.models import PasswordResetToken
+from password_reset.ratelimit import RateLimited
 from password_reset.signals import reset_completed, reset_rejected
+from tests import ROOT
 from tests.tools import second_factor as tools
 from tests.tools.factories import NEW_PASSWORD, OLD_PASSWORD
 from tests.tools.second_factor import (
@@ -147,7 +149,7 @@ class TestCodes:
         self, client, app, raw
     ):
         page = save(client, raw, wrong_code_of(app)).text
-        assert "Enter the new password twice again" in page
+        assert "in both fields once more" in page
         assert page.index('id="id_new_password1_error"') < page.index(FIELD)
 
     def test_a_code_of_another_account_is_none(self, client, app, raw, ada):
@@ -190,7 +192,7 @@ class TestTogether:
     ):
         page = save(client, raw, "", password, again).text
         assert 'id="id_new_password1_error"' in page
-        assert "Enter the code of your second factor." in page
+        assert "Enter your verification code." in page
 
     def test_two_passwords_that_differ_do_not_use_it_up(self, client, app, raw):
         code = code_of(app)
@@ -316,10 +318,20 @@ class TestGuessing:
         assert 90 <= int(answer["Retry-After"]) <= 101
         assert not is_reset(user)
 
-    def test_the_chance_of_a_guess_is_that_of_the_docs(self, settings):
-        """docs/security.md computes with these numbers."""
+    @pytest.mark.parametrize(
+        ("right", "of"), [(3, 10**6), (1, 10**6), (10, 10**8), (10, 32**8)]
+    )
+    def test_the_chance_of_a_guess_is_that_of_the_docs(self, right, of):
         assert conf.second_factor_rate == ("5/h", "10/d")
         assert TOTPDevice(key="00").tolerance == 1
+        text = (ROOT / "docs" / "security.md").read_text()
+        assert f"| {right} in {of:,} | 1 in {of // (10 * right):,} |" in text
+
+    def test_of_forty_guesses_five_are_judged(self, app, user, raw, settings):
+        guesses = [f"{code:06d}" for code in range(50) if code != int(code_of(app))]
+        results = [attempt(raw, guess) for guess in guesses[:40]]
+        assert results.count("invalid") == 5
+        assert results[5:] == ["limited"] * 35
 
 
 class TestOutage:
@@ -380,6 +392,16 @@ def reset(raw, code="", password=NEW_PASSWORD):
     return services.reset_password(
         raw, password, ip_address=None, user_agent="", second_factor=code
     )
+
+
+def attempt(raw, code):
+    try:
+        reset(raw, code)
+    except services.SecondFactorError as error:
+        return error.reason
+    except RateLimited:
+        return "limited"
+    return "reset"
 
 
 @pytest.mark.sqlite
@@ -522,9 +544,11 @@ class TestTraces:
         reset_rejected.connect(hear)
         with caplog.at_level(logging.INFO, "password_reset"):
             save(client, raw, "wr0ng-c0de")
+            save(client, raw, code_of(app))
         reset_rejected.disconnect(hear)
-        [record] = [one for one in caplog.records if "second factor" in one.message]
-        assert record.userId == str(user.pk)
+        messages = {"Invalid second factor attempt", "Second factor passed"}
+        told = [one for one in caplog.records if one.message in messages]
+        assert [one.userId for one in told] == [str(user.pk)] * 2
         assert heard == ["second_factor"]
         assert not [one for one in caplog.records if "wr0ng-c0de" in str(vars(one))]
 

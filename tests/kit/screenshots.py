@@ -30,6 +30,8 @@ PAGES: list[tuple[str, str, dict[str, Any]]] = [
     ("check-your-mail", "done", DESKTOP),
     ("new-password", "reset", DESKTOP),
     ("new-password-errors", "reset_with_errors", DESKTOP),
+    ("second-factor", "second_factor", DESKTOP),
+    ("second-factor-error", "second_factor_refused", DESKTOP),
     ("saved", "complete", DESKTOP),
     ("link-missing", "link_missing", DESKTOP),
     ("link-expired", "link_expired", DESKTOP),
@@ -43,6 +45,7 @@ PAGES: list[tuple[str, str, dict[str, Any]]] = [
     ("cookies-refused", "cookies_refused", DESKTOP),
     ("forgot-phone", "form", PHONE),
     ("new-password-phone-dark", "reset", PHONE | {"color_scheme": "dark"}),
+    ("second-factor-phone-dark", "second_factor", PHONE | {"color_scheme": "dark"}),
     ("new-password-dark", "reset", DESKTOP | {"color_scheme": "dark"}),
     ("new-password-arabic", "reset", DESKTOP | {"locale": "ar"}),
 ]

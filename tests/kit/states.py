@@ -8,9 +8,11 @@ from typing import Any
 from django.conf import settings
 from django.core import mail
 from django.utils import timezone
+from django_otp.plugins.otp_email.models import EmailDevice
 
 from password_reset.models import PasswordResetToken
 from tests.kit.browser import Window
+from tests.tools.second_factor import ADAPTER, totp
 from tests.tools.walk import token_in
 
 FORM, RESET = "/forgot-password", "/reset-password"
@@ -101,6 +103,25 @@ def reset_while_typing(stage: Stage) -> None:
     page.locator("[name=new_password1]").press_sequentially("password123")
     page.locator("[name=new_password2]").press_sequentially("pasword")
     page.locator("[data-differs]").wait_for()
+
+
+def second_factor(stage: Stage) -> None:
+    stage.host.PASSWORD_RESET_SECOND_FACTOR = ADAPTER
+    totp(stage.user)
+    reset(stage)
+
+
+def second_factor_refused(stage: Stage) -> None:
+    second_factor(stage)
+    stage.window.page.locator("[name=second_factor]").fill("not one")
+    stage.window.choose("quite-another-pass-phrase")
+
+
+def second_factor_elsewhere(stage: Stage) -> None:
+    """Nothing that could be typed."""
+    stage.host.PASSWORD_RESET_SECOND_FACTOR = ADAPTER
+    EmailDevice.objects.create(user=stage.user, email="elsewhere@example.com")
+    reset(stage)
 
 
 def complete(stage: Stage) -> None:
@@ -240,6 +261,9 @@ STATES: dict[Callable[[Stage], None], int] = {
     reset_with_errors: 200,
     reset_with_two_passwords: 200,
     reset_while_typing: 200,
+    second_factor: 200,
+    second_factor_refused: 200,
+    second_factor_elsewhere: 200,
     complete: 200,
     complete_leading_back: 200,
     complete_opened_directly: 200,

@@ -10,6 +10,7 @@ import pytest
 from django.contrib.auth.password_validation import CommonPasswordValidator
 from django.core import mail
 from django.core.exceptions import ValidationError
+from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from tests import ROOT
 from tests.kit import states
@@ -17,6 +18,7 @@ from tests.kit.browser import OVERFLOWING, open_mail, violations
 from tests.kit.programs import find_program, missing
 from tests.kit.states import STATES, Stage
 from tests.tools.factories import NEW_PASSWORD, OLD_PASSWORD
+from tests.tools.second_factor import code_of
 from tests.tools.walk import token_in
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -210,6 +212,21 @@ class TestEverybody:
         )
         window.choose(NEW_PASSWORD)
         assert knows(user, NEW_PASSWORD)
+
+    def test_a_second_factor_without_javascript(self, windows, user, settings, strict):
+        window = windows(java_script_enabled=False)
+        states.second_factor_refused(Stage(window, user, settings))
+        code = window.page.get_by_label("Verification code")
+        assert code.get_attribute("aria-invalid") == "true"
+        code.fill(code_of(TOTPDevice.objects.get()))
+        window.choose(NEW_PASSWORD)
+        assert knows(user, NEW_PASSWORD)
+
+    def test_after_a_wrong_code_the_first_empty_field_has_the_focus(self, stage):
+        states.second_factor_refused(stage)
+        page = stage.window.page
+        assert page.locator("[name=new_password1]:focus").count() == 1
+        assert page.locator("[role=alert]").count() == 2
 
     def test_the_whole_flow_by_keyboard(self, window, mailbox, user):
         press, type_text = window.page.keyboard.press, window.page.keyboard.type

@@ -204,6 +204,39 @@ def test_a_misspelt_setting_hears_its_name(production):
     assert found.hint == "Did you mean PASSWORD_RESET_BASE_URL?"
 
 
+class OneMethod:
+    def is_required(self, user):
+        return True
+
+
+@pytest.mark.parametrize(
+    ("adapter", "words"),
+    [
+        (
+            "password_reset.second_factor.AllauthMFA",
+            "'allauth.mfa' is not in INSTALLED",
+        ),
+        (OneMethod, "OneMethod has no method verify"),
+        (lambda: None, "calling it returns None"),
+        (lambda: 1 // 0, "calling it raises ZeroDivisionError"),
+    ],
+)
+def test_a_second_factor_that_cannot_be_asked_is_an_error(production, adapter, words):
+    production.PASSWORD_RESET_SECOND_FACTOR = adapter
+    (found,) = [one for one in run_checks() if one.id == "password_reset.E010"]
+    assert words in found.msg
+
+
+def test_an_adapter_that_nobody_finds_is_a_wrong_setting(production):
+    production.PASSWORD_RESET_SECOND_FACTOR = "password_reset.second_factor.Pigeon"
+    assert ours() == {"E002"}
+
+
+def test_the_adapter_of_an_installed_package_is_fine(production):
+    production.PASSWORD_RESET_SECOND_FACTOR = "password_reset.second_factor.DjangoOTP"
+    assert ours() == set()
+
+
 @pytest.mark.sqlite
 def test_requests_that_nobody_works_on_are_reported(production):
     row = PasswordResetRequest.objects.create(email="ada@example.com")

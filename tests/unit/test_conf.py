@@ -24,6 +24,8 @@ DEFAULTS = {
     "change_password_url": None,
     "support_url": None,
     "challenge": None,
+    "second_factor": None,
+    "second_factor_rate": ("5/h", "10/d"),
     "support_email": None,
 }
 
