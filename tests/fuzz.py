@@ -81,6 +81,7 @@ names = st.sampled_from(
         "new_password2",
         "csrfmiddlewaretoken",
         "code",
+        "second_factor",
         "n",
     ]
 )

@@ -137,6 +137,14 @@ class TestCodes:
         assert 'id="id_second_factor_error"' in page.text
         assert not is_reset(user)
 
+    @pytest.mark.parametrize(
+        "code", ["-1", "1e5", "1_0_0", "٠" * 6, "🙂" * 6, "%s", "' OR 1=1 --", "nan"]
+    )
+    def test_an_odd_code_is_a_wrong_one(self, client, app, user, raw, code):
+        recovery_codes(user, "abcd2345")
+        page = save(client, raw, code)
+        assert (page.status_code, "This code is not right" in page.text) == (200, True)
+
     def test_a_wrong_code_never_burns_the_link(self, client, app, user, raw):
         page = save(client, raw, wrong_code_of(app)).text
         assert "This code is not right" in page
