@@ -18,11 +18,10 @@ from password_reset.models import (
 )
 from tests.tools.factories import NEW_PASSWORD, UserFactory
 from tests.tools.threads import at_once
-from tests.tools.walk import ask, call, spend, token_in
+from tests.tools.walk import CODE, ask, call, code_in, enter, spend, token_in
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-CODE = re.compile(r"\b([B-DF-HJ-NP-TV-XZ]{4}-[B-DF-HJ-NP-TV-XZ]{4})\b")
 WRONG = "BBBB-BBBB"
 
 
@@ -32,17 +31,9 @@ def switched_on(settings):
     settings.PASSWORD_RESET_CONFIRM_RATE_PER_IP = None
 
 
-def code_in(text):
-    return CODE.search(text)[1]
-
-
 def mailed_code(client, email):
     ask(client, email)
     return code_in(mail.outbox[-1].body)
-
-
-def enter(client, code, **extra):
-    return client.post("/forgot-password/code", {"code": code}, **extra)
 
 
 def hidden_token(response):

@@ -13,11 +13,10 @@ from django_otp.plugins.otp_email.models import EmailDevice
 from password_reset.models import PasswordResetToken
 from tests.kit.browser import Window
 from tests.tools.second_factor import ADAPTER, totp
-from tests.tools.walk import token_in
+from tests.tools.walk import code_in, token_in
 
 FORM, RESET = "/forgot-password", "/reset-password"
 UNKNOWN = "0" * 64
-CODE = re.compile(r"\b[B-DF-HJ-NP-TV-XZ]{4}-[B-DF-HJ-NP-TV-XZ]{4}\b")
 NOT_ME = re.compile(r"/reset-password/not-me\?n=\S+")
 
 
@@ -200,10 +199,6 @@ def cookies_refused(stage: Stage) -> None:
     stage.goto(FORM)
     stage.window.context.clear_cookies()
     stage.window.send()
-
-
-def code_in(text: str) -> str:
-    return CODE.search(text)[0]  # type: ignore[index]
 
 
 def not_me_path(message: Any) -> str:

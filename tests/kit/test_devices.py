@@ -8,10 +8,9 @@ from django.test import Client
 
 from password_reset.models import PasswordResetToken
 from tests.kit.browser import SITE, open_mail
-from tests.kit.states import code_in
 from tests.tools.factories import NEW_PASSWORD
 from tests.tools.threads import at_once
-from tests.tools.walk import token_in
+from tests.tools.walk import code_in, token_in
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -10,6 +10,7 @@ from django.test import Client
 
 from tests.tools.factories import NEW_PASSWORD
 
+CODE = re.compile(r"\b[B-DF-HJ-NP-TV-XZ]{4}-[B-DF-HJ-NP-TV-XZ]{4}\b")
 TOKEN = re.compile(r"token=([0-9a-f]{64})")
 
 
@@ -21,6 +22,16 @@ def ask(client: Client, email: str, **extra: str) -> HttpResponse:
 def token_in(text: str) -> str:
     """Return the token of the link in a mail's text."""
     return TOKEN.search(text)[1]
+
+
+def code_in(text: str) -> str:
+    """Return the code in a mail's text."""
+    return CODE.search(text)[0]
+
+
+def enter(client: Client, code: str, **extra: str) -> HttpResponse:
+    """Type a code into the page on which it was asked for."""
+    return client.post("/forgot-password/code", {"code": code}, **extra)
 
 
 def mailed_token(client: Client, email: str) -> str:

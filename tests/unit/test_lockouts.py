@@ -2,11 +2,8 @@
 package.
 """
 
-from datetime import timedelta
-
 import pytest
 from axes.models import AccessAttempt
-from django.conf import settings as django_settings
 from django.contrib.auth import authenticate
 from django.db import DatabaseError, transaction
 from django.test import Client, RequestFactory
@@ -14,48 +11,21 @@ from django.urls import reverse
 
 from password_reset import lockouts, services
 from password_reset.users import log_in_names
+from tests.tools.axes import DATABASE, HERE, lock, log_in, use_axes
 from tests.tools.factories import NEW_PASSWORD, OLD_PASSWORD, UserFactory
 from tests.tools.walk import mailed_token, spend
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-DATABASE = "axes.handlers.database.AxesDatabaseHandler"
 CACHE = "axes.handlers.cache.AxesCacheHandler"
-HERE, THERE = "192.0.2.7", "198.51.100.9"
+THERE = "198.51.100.9"
 BY_NAME, BY_BOTH = ["username"], [["username", "ip_address"]]
 BY_EITHER, BY_ADDRESS = ["username", "ip_address"], ["ip_address"]
 
 
 @pytest.fixture(params=[DATABASE, CACHE], ids=["database", "cache"])
 def axes(request, settings):
-    """A site that locks a log-in after three failures."""
-    settings.AXES_ENABLED = True
-    settings.AXES_HANDLER = request.param
-    settings.AXES_FAILURE_LIMIT = 3
-    settings.AXES_COOLOFF_TIME = timedelta(hours=1)
-    settings.AXES_LOCKOUT_PARAMETERS = BY_NAME
-    settings.AXES_USERNAME_FORM_FIELD = "username"
-    settings.SIGN_IN_RATE = "1000/m"
-    settings.AUTHENTICATION_BACKENDS = [
-        "axes.backends.AxesStandaloneBackend",
-        *django_settings.AUTHENTICATION_BACKENDS,
-    ]
-    settings.MIDDLEWARE = [
-        *django_settings.MIDDLEWARE,
-        "axes.middleware.AxesMiddleware",
-    ]
-    return settings
-
-
-def log_in(name, password, address=HERE):
-    """Return the status of a log-in: 302 in, 200 refused, 429 locked."""
-    form = {"username": name, "password": password}
-    return Client(REMOTE_ADDR=address).post("/login", form).status_code
-
-
-def lock(name, address=HERE):
-    statuses = [log_in(name, "not this one", address) for _ in range(3)]
-    assert statuses[-1] == 429
+    return use_axes(settings, request.param)
 
 
 def reset(user, address=HERE):
