@@ -25,6 +25,7 @@ from django.views.generic import View
 
 from . import codes, factors, flows, metrics, ratelimit, services
 from .bodies import BadBody, BodyLimit, check_request
+from .brands import Brand
 from .conf import conf
 from .durations import in_words, rounded_up
 from .forms import CODE_SHAPE, MailboxField
@@ -122,7 +123,7 @@ class Endpoint(View):
         return secured(response)
 
     @classmethod
-    def refused(cls, error: BadBody) -> JsonResponse:
+    def refused(cls, error: BadBody, brand: Brand | None = None) -> JsonResponse:
         """Say what is wrong with a body that is not parsed."""
         problem = Problem("invalid_request", error.status, _of_body(error))
         return secured(problem.response())

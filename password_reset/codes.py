@@ -21,7 +21,7 @@ from django.utils import timezone
 from django.utils.crypto import salted_hmac
 from django.views.decorators.debug import sensitive_variables
 
-from . import tokens
+from . import brands, tokens
 from .conf import conf
 from .models import PasswordResetCode, PasswordResetRequest, PasswordResetToken
 from .users import identity, stored_email
@@ -107,14 +107,19 @@ def issue(row: PasswordResetRequest, user: AbstractBaseUser) -> str:
 
 
 def redeem(
-    request_id: int, code: str, *, ip_address: str | None, user_agent: str
+    request_id: int,
+    code: str,
+    *,
+    ip_address: str | None,
+    user_agent: str,
+    brand: str = "",
 ) -> OpenedLink:
     """Spend a code and return the link that it becomes.
 
     Raises ``CodeError``. Each try counts, and runs the same statements whether or not
-    the request's address belongs to anybody.
+    the request's address belongs to anybody. A request of another brand has no tries.
     """
-    left = _count_try(request_id)
+    left = _count_try(request_id, brand)
     found = _find(request_id, code)
     if found is None or not found.matches(found.user):
         raise CodeError(left)
@@ -124,9 +129,9 @@ def redeem(
         return _open_link(found, ip_address, user_agent)
 
 
-def _count_try(request_id: int) -> int:
+def _count_try(request_id: int, brand: str) -> int:
     """Count a try; return how many are left."""
-    rows = PasswordResetRequest.objects.filter(pk=request_id)
+    rows = PasswordResetRequest.objects.filter(brands.belongs_to(brand), pk=request_id)
     allowed = rows.filter(code_tries__lt=TRIES)
     if allowed.update(code_tries=F("code_tries") + 1) != 1:
         raise CodeError(0)
@@ -154,6 +159,7 @@ def _open_link(
         user_id=code.user_id,
         request=code.request,
         email=code.email,
+        brand=code.request.brand,
         token_hash=tokens.digest(raw),
         fingerprint=code.fingerprint,
         expires_at=now + conf.token_lifetime,

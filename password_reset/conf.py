@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta, tzinfo
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_network
@@ -28,6 +28,7 @@ PREFIX = "PASSWORD_RESET_"
 DEVELOPMENT_URL = "http://127.0.0.1:8000"
 #: A Unix-socket peer has no address: REMOTE_ADDR is empty.
 UNIX_SOCKET = "unix"
+BRAND_KEY = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
 RATE = re.compile(r"([1-9][0-9]{0,6})/([1-9][0-9]{0,6})?([smhd])")
 UNSET = object()
@@ -41,6 +42,9 @@ type_second_factor = Callable[[], Any]
 type_login_providers = Callable[["AbstractBaseUser"], Iterable[str]]
 type_previous_address = Callable[["AbstractBaseUser"], str | None]
 type_time_zone_of = Callable[["AbstractBaseUser"], tzinfo | str | None]
+#: What a brand is chosen by: a host name that the site accepts.
+type_brand_of = Callable[[str], str | None]
+type_mail_hook = Callable[..., Any]
 #: What an account without a password is answered.
 WITHOUT_PASSWORD = ("explain", "invite", "silent")
 Network = IPv4Network | IPv6Network
@@ -306,6 +310,44 @@ class Settings:
         return address
 
     @property
+    def brands(self) -> Mapping[str, Mapping[str, Any]]:
+        """Options of the brands beside the default one, by key. Each option has the
+        name of the flat setting that stands in for it.
+        """
+        brands = self._get("BRANDS", {})
+        if not isinstance(brands, Mapping) or not all(
+            isinstance(key, str)
+            and BRAND_KEY.fullmatch(key)
+            and isinstance(options, Mapping)
+            for key, options in brands.items()
+        ):
+            raise self._wrong(
+                "BRANDS",
+                "a dict of dicts, whose keys have up to 32 of a-z, 0-9, - and _",
+            )
+        return brands
+
+    @property
+    def brand_of(self) -> type_brand_of | None:
+        """Callable that returns the key of the brand of a host name; ``None`` for the
+        brand whose base URL has that host.
+        """
+        found: type_brand_of | None = self._optional_callable("BRAND_OF")
+        return found
+
+    @property
+    def mail_context(self) -> type_mail_hook | None:
+        """Callable that returns what else the templates of emails get."""
+        found: type_mail_hook | None = self._optional_callable("MAIL_CONTEXT")
+        return found
+
+    @property
+    def mail_message(self) -> type_mail_hook | None:
+        """Callable that has the last touch on an email."""
+        found: type_mail_hook | None = self._optional_callable("MAIL_MESSAGE")
+        return found
+
+    @property
     def token_retention(self) -> timedelta:
         """How long a dead token's row is kept before the purge takes it."""
         return self._duration("TOKEN_RETENTION", timedelta(0))
@@ -462,6 +504,10 @@ class Settings:
         if not callable(found):
             raise self._wrong(name, "a callable or a dotted path to one")
         return found
+
+    def _optional_callable(self, name: str) -> Any:
+        value = self._get(name, None)
+        return None if value is None else self._callable(name, value)
 
     def _wrong(self, name: str, expected: str) -> ImproperlyConfigured:
         return ImproperlyConfigured(f"{PREFIX}{name} must be {expected}.")

@@ -18,7 +18,7 @@ from django.core import signing
 from django.db import models, router, transaction
 from django.utils import timezone
 
-from . import metrics, revokers, tokens, users, worker
+from . import brands, metrics, revokers, tokens, users, worker
 from .models import (
     PasswordResetCode,
     PasswordResetNotice,
@@ -56,22 +56,26 @@ class Disowned:
     sessions_deleted: int = 0
 
 
-def find_row(signed: str) -> OutboxRow:
+def find_row(signed: str, *, brand: str = "") -> OutboxRow:
     """Return the request or notice that a signed number names. Changes nothing.
 
-    Raises ``DisownError``. What is not signed by this site reaches no table.
+    Raises ``DisownError``, also for a row of another brand. What is not signed by this
+    site reaches no table.
     """
     try:
         kind, pk = tokens.signed_row(signed, MAX_AGE)
     except (signing.BadSignature, ValueError) as error:
         raise DisownError from error
-    row: OutboxRow | None = MODELS[kind].objects.filter(pk=pk).first()
+    own = MODELS[kind].objects.filter(brands.belongs_to(brand))
+    row: OutboxRow | None = own.filter(pk=pk).first()
     if row is None:
         raise DisownError
     return row
 
 
-def disown(signed: str, *, ip_address: str | None, user_agent: str) -> Disowned:
+def disown(
+    signed: str, *, ip_address: str | None, user_agent: str, brand: str = ""
+) -> Disowned:
     """Do what the reader of an email asks for who says: it was not me. Once for each
     email; again, it changes nothing.
 
@@ -80,7 +84,7 @@ def disown(signed: str, *, ip_address: str | None, user_agent: str) -> Disowned:
     or ``RevocationFailed`` when what should end could not be ended; then nothing is
     changed, and the button can be pressed again.
     """
-    row = find_row(signed)
+    row = find_row(signed, brand=brand)
     if row.disowned_at is not None:
         return Disowned(row, is_new=False)
     done = (

@@ -7,6 +7,8 @@ own answer to those.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from django.views.decorators.debug import sensitive_variables
 
 from . import challenge, codes, disowning, metrics, ratelimit, services
@@ -68,7 +70,7 @@ def renew_link(raw: object, visitor: Visitor, *, source: str) -> PasswordResetRe
     Raises ``TokenError`` where no row answers the link, which counts as an attempt.
     """
     try:
-        origin = services.origin_of(raw)
+        origin = services.origin_of(raw, brand=visitor.brand)
     except services.TokenError as error:
         services.record_rejection(raw, error.reason, visitor.ip_address)
         ratelimit.enforce_attempt_limit(visitor.ip_address)
@@ -76,10 +78,13 @@ def renew_link(raw: object, visitor: Visitor, *, source: str) -> PasswordResetRe
     return request_link(origin.email, visitor, source=source, next_url=origin.next_url)
 
 
-def send_link(email: str) -> PasswordResetRequest:
-    """Accept a request by staff, within a limit that they have for themselves."""
+def send_link(email: str, brand: str = "") -> PasswordResetRequest:
+    """Accept a request by staff, within a limit that they have for themselves. The
+    email is of the brand on whose host they are.
+    """
     ratelimit.enforce_staff_limit(email)
-    return _request(email, STAFF, PasswordResetRequest.Source.ADMIN)
+    staff = replace(STAFF, brand=brand)
+    return _request(email, staff, PasswordResetRequest.Source.ADMIN)
 
 
 @sensitive_variables("raw")
@@ -101,7 +106,11 @@ def open_with_code(
     if request_id is None:
         ratelimit.enforce_attempt_limit(visitor.ip_address)
     return services.open_with_code(
-        request_id, code, ip_address=visitor.ip_address, user_agent=visitor.user_agent
+        request_id,
+        code,
+        ip_address=visitor.ip_address,
+        user_agent=visitor.user_agent,
+        brand=visitor.brand,
     )
 
 
@@ -112,10 +121,11 @@ def open_with_code_for(email: str, code: str, visitor: Visitor) -> codes.OpenedL
     """
     ratelimit.enforce_attempt_limit(visitor.ip_address)
     return services.open_with_code(
-        services.latest_request(email, visitor.ip_address),
+        services.latest_request(email, visitor.ip_address, brand=visitor.brand),
         code,
         ip_address=visitor.ip_address,
         user_agent=visitor.user_agent,
+        brand=visitor.brand,
     )
 
 
@@ -150,6 +160,7 @@ def finish_reset(
         ip_address=visitor.ip_address,
         user_agent=visitor.user_agent,
         second_factor=second_factor,
+        brand=visitor.brand,
     )
 
 
@@ -170,7 +181,10 @@ def disown(signed: str, visitor: Visitor) -> disowning.Disowned:
     """
     ratelimit.enforce_attempt_limit(visitor.ip_address)
     return disowning.disown(
-        signed, ip_address=visitor.ip_address, user_agent=visitor.user_agent
+        signed,
+        ip_address=visitor.ip_address,
+        user_agent=visitor.user_agent,
+        brand=visitor.brand,
     )
 
 
@@ -182,7 +196,7 @@ def _find(
     reasons.
     """
     try:
-        return services.find_token(raw)
+        return services.find_token(raw, brand=visitor.brand)
     except services.TokenError as error:
         services.record_rejection(raw, error.reason, visitor.ip_address)
         if error.reason in counted:
@@ -206,4 +220,5 @@ def _request(
         ip_address=visitor.ip_address,
         user_agent=visitor.user_agent,
         language=visitor.language,
+        brand=visitor.brand,
     )

@@ -34,8 +34,10 @@ from .bodies import (
     check_charset,
     declared_size,
 )
+from .brands import Brand
 from .pages import Page, path_of
 from .redaction import redact
+from .visitors import brand_of
 
 __all__ = ["AsyncBodyGuard", "BodyGuard", "BodyLimit"]
 
@@ -52,8 +54,8 @@ class GuardedView(Protocol):
     body_limit: BodyLimit
 
     @classmethod
-    def refused(cls, error: BadBody) -> HttpResponse:
-        """Return the answer to a body that is refused."""
+    def refused(cls, error: BadBody, brand: Brand | None = None) -> HttpResponse:
+        """Return the answer to a body that is refused, as a brand has it."""
 
 
 class _Guard:
@@ -150,7 +152,7 @@ def refusal(request: HttpRequest, error: BadBody) -> HttpResponse:
     set_script_prefix(request.META.get("SCRIPT_NAME") or "/")
     view = _guarded_view(request.path_info) or _form_view()
     with translation.override(translation.get_language_from_request(request)):
-        response = view.refused(error) if view else _plain(error)
+        response = view.refused(error, brand_of(request)) if view else _plain(error)
     response["Content-Length"] = str(len(response.content))
     path = redact(request.path)
     log_response("%s: %s", response.reason_phrase, path, response=response)

@@ -17,12 +17,12 @@ import django
 from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.mail import EmailMessage, EmailMultiAlternatives
-from django.template.loader import render_to_string
 from django.urls import NoReverseMatch, get_script_prefix
 from django.utils import timezone, translation
 from django.utils.encoding import punycode
 
-from . import tokens
+from . import brand_templates, brands, mail_hooks, tokens
+from .brands import Brand
 from .codes import LIFETIME, in_groups
 from .conf import conf
 from .mail_connection import MailConnection, check_address
@@ -58,17 +58,18 @@ def reset_message(
     The row is a request, or a notice whose reader said that they changed no password.
     """
     is_asked = isinstance(row, PasswordResetRequest)
+    brand = brands.get(row.brand)
     with _for_reader(user, row.language) as at:
         context = {
-            **_context(row, user),
-            "link": link(raw),
+            **_context(row, user, brand),
+            "link": link(raw, brand),
             "is_first": not user.has_usable_password(),
             "code": in_groups(code),
             "code_lifetime": LIFETIME,
             "expires_at": at(expires_at),
             "token_lifetime": conf.token_lifetime,
             "requested_at": at(row.created_at) if is_asked else None,
-            "disown_url": _disown_url("request", row) if is_asked else "",
+            "disown_url": _disown_url("request", row, brand) if is_asked else "",
         }
         return _message("reset", to or stored_email(user), context)
 
@@ -79,13 +80,14 @@ def explanation_message(
     """Write the email that says how to log in to an account without a password, in the
     reader's language.
     """
+    brand = brands.get(request.brand)
     with _for_reader(user, request.language) as at:
         found = conf.login_providers(user)
         names = [found] if isinstance(found, str) else [str(name) for name in found]
         context = {
-            **_context(request, user),
+            **_context(request, user, brand),
             "providers": names,
-            "login_url": _login_url(),
+            "login_url": _login_url(brand),
             "requested_at": at(request.created_at),
         }
         return _message("explanation", stored_email(user), context)
@@ -94,23 +96,24 @@ def explanation_message(
 def changed_message(notice: PasswordResetNotice) -> EmailMultiAlternatives:
     """Write the email that tells of a changed password, in the reader's language."""
     user: AbstractBaseUser = notice.user
+    brand = brands.get(notice.brand)
     with _for_reader(user, notice.language) as at:
         context = {
-            **_context(notice, user),
+            **_context(notice, user, brand),
             "changed_at": at(notice.created_at),
             "sessions_deleted": notice.sessions_deleted,
-            "disown_url": _disown_url("notice", notice),
+            "disown_url": _disown_url("notice", notice, brand),
         }
         return _message("changed", notice.email, context)
 
 
-def link(raw: str) -> str:
-    """Return the link in the email: always the site's own, never the
-    request's host.
+def link(raw: str, brand: Brand) -> str:
+    """Return the link in the email: always of the brand that the settings name, never
+    of the request's host.
     """
-    if template := conf.link_template:
+    if template := brand.link_template:
         return template.replace("{token}", raw)
-    return f"{_url(Page.CONFIRM)}?token={raw}"
+    return f"{_url(Page.CONFIRM, brand)}?token={raw}"
 
 
 def language_of(user: AbstractBaseUser, fallback: str) -> str:
@@ -175,12 +178,14 @@ def _is_of_a_name(character: str) -> bool:
     return kind[0] in "LM" or kind == "Nd" or character in BETWEEN_LETTERS
 
 
-def _context(row: OutboxRow, user: AbstractBaseUser) -> dict[str, Any]:
+def _context(row: OutboxRow, user: AbstractBaseUser, brand: Brand) -> dict[str, Any]:
+    has_pages = not brand.link_template
     return {
-        "app_name": conf.app_name,
-        "brand_color": conf.brand_color,
-        "site_url": conf.base_url,
-        "request_url": _url(Page.REQUEST) if not conf.link_template else conf.base_url,
+        "brand": brand,
+        "app_name": brand.name,
+        "brand_color": brand.color,
+        "site_url": brand.base_url,
+        "request_url": _url(Page.REQUEST, brand) if has_pages else brand.base_url,
         "user": user,
         "greeting_name": greeting_name(user),
         "email": stored_email(user),
@@ -189,34 +194,34 @@ def _context(row: OutboxRow, user: AbstractBaseUser) -> dict[str, Any]:
     }
 
 
-def _url(page: Page) -> str:
-    return _absolute(path_of(page))
+def _url(page: Page, brand: Brand) -> str:
+    return _absolute(path_of(page), brand)
 
 
-def _absolute(path: str) -> str:
+def _absolute(path: str, brand: Brand) -> str:
     # A worker knows no script prefix: where the site has one, it is part of the base
     # URL.
-    return f"{conf.base_url}/{path.removeprefix(get_script_prefix())}"
+    return f"{brand.base_url}/{path.removeprefix(get_script_prefix())}"
 
 
-def _disown_url(kind: str, row: OutboxRow) -> str:
+def _disown_url(kind: str, row: OutboxRow, brand: Brand) -> str:
     """Return where to say "it was not me"; nothing where the site has no such page."""
     try:
-        return f"{_url(Page.DISOWN)}?n={tokens.sign_row(kind, row.pk)}"
+        return f"{_url(Page.DISOWN, brand)}?n={tokens.sign_row(kind, row.pk)}"
     except NoReverseMatch:
         return ""
 
 
-def _login_url() -> str:
+def _login_url(brand: Brand) -> str:
     """Return where to log in: the site itself where it has no page for that alone."""
-    url = login_url()
+    url = login_url(brand)
     if url is None:
-        return conf.base_url
-    return url if urlsplit(url).netloc else _absolute(url)
+        return brand.base_url
+    return url if urlsplit(url).netloc else _absolute(url, brand)
 
 
-def _own_domain() -> str:
-    return punycode(parseaddr(conf.from_email)[1].rpartition("@")[2]) or "localhost"
+def _domain(sender: str) -> str:
+    return punycode(parseaddr(sender)[1].rpartition("@")[2]) or "localhost"
 
 
 class WholeLinks(EmailMultiAlternatives):
@@ -237,17 +242,22 @@ class WholeLinks(EmailMultiAlternatives):
 
 
 def _message(name: str, to: str, context: dict[str, Any]) -> EmailMultiAlternatives:
+    """Write an email to the user of a context, which has a secret under ``link`` where
+    it carries one.
+    """
     check_address(to)
+    brand, user, has_secret = context["brand"], context["user"], "link" in context
+    context = mail_hooks.add_context(context, user, name)
     subject, text, html = (
-        render_to_string(f"password_reset/mail/{name}{end}", context)
+        brand_templates.render(f"password_reset/mail/{name}{end}", context, brand)
         for end in ("_subject.txt", ".txt", ".html")
     )
-    headers = {**HEADERS, "Message-ID": make_msgid(domain=_own_domain())}
+    headers = {**HEADERS, "Message-ID": make_msgid(domain=_domain(brand.from_email))}
     message = WholeLinks(
-        " ".join(subject.split()), text, conf.from_email, [to], headers=headers
+        " ".join(subject.split()), text, brand.from_email, [to], headers=headers
     )
     message.attach_alternative(html, "text/html")
-    return message
+    return mail_hooks.last_touch(message, user, brand, name, has_secret=has_secret)
 
 
 def send(message: EmailMessage, connection: MailConnection) -> str:

@@ -23,6 +23,8 @@ from .users import Answer, answer_to, identity
 #: PostgreSQL's operator class by which an index answers "begins with" in every
 #: collation; equality too.
 PREFIX = "varchar_pattern_ops"
+#: Where a site has no brands, their index is empty.
+BRANDED = ~Q(brand="")
 Secret = TypeVar("Secret", bound=models.Model)
 
 
@@ -81,6 +83,11 @@ class PasswordResetRequest(OutboxRow):
             ),
             models.Index(
                 fields=["ip_address", "id"], name="password_reset_requests_ip"
+            ),
+            models.Index(
+                fields=["brand", "id"],
+                name="password_reset_requests_brand",
+                condition=BRANDED,
             ),
             models.Index(
                 fields=["id"],
@@ -160,6 +167,10 @@ class PasswordResetToken(models.Model):
         verbose_name=_("request"),
     )
     email = models.CharField(_("sent to"), max_length=320)
+    #: Key of the brand on whose host alone the link opens.
+    brand = models.CharField(
+        _("brand"), max_length=32, blank=True, default="", db_default=""
+    )
     token_hash = models.CharField(_("token hash"), max_length=64, editable=False)
     fingerprint = models.CharField(_("fingerprint"), max_length=64, editable=False)
     created_at = models.DateTimeField(
@@ -214,6 +225,11 @@ class PasswordResetToken(models.Model):
             ),
             LongNameIndex(
                 fields=["ip_address", "id"], name="idx_password_reset_tokens_ip_address"
+            ),
+            LongNameIndex(
+                fields=["brand", "id"],
+                name="idx_password_reset_tokens_brand",
+                condition=BRANDED,
             ),
             LongNameIndex(
                 fields=["expires_at"], name="idx_password_reset_tokens_expires_at"
@@ -332,6 +348,11 @@ class PasswordResetNotice(OutboxRow):
                 opclasses=[PREFIX],
             ),
             models.Index(fields=["ip_address", "id"], name="password_reset_notices_ip"),
+            models.Index(
+                fields=["brand", "id"],
+                name="password_reset_notices_brand",
+                condition=BRANDED,
+            ),
             models.Index(
                 fields=["id"],
                 name="password_reset_notices_failed",

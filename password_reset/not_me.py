@@ -27,7 +27,7 @@ class PasswordResetDisownView(FlowView):
     def get(self, request: HttpRequest) -> HttpResponse:
         signed = request.GET.get("n", "")
         try:
-            row = disowning.find_row(signed)
+            row = disowning.find_row(signed, brand=self.brand.key)
         except disowning.DisownError:
             return self.unknown()
         if row.disowned_at is not None:

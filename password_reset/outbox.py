@@ -170,6 +170,10 @@ class OutboxRow(models.Model):
     ip_address = models.GenericIPAddressField(_("IP address"), null=True, blank=True)
     user_agent = models.CharField(_("user agent"), max_length=512, blank=True)
     language = models.CharField(_("language"), max_length=35, blank=True)
+    #: Key of the brand that the email speaks for; empty for the default one.
+    brand = models.CharField(
+        _("brand"), max_length=32, blank=True, default="", db_default=""
+    )
     created_at = models.DateTimeField(
         _("created at"), default=timezone.now, editable=False
     )

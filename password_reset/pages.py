@@ -27,6 +27,7 @@ from django.urls import (
 )
 from django.utils import translation
 
+from .brands import Brand
 from .conf import conf
 
 
@@ -39,6 +40,7 @@ class Page(StrEnum):
     CONFIRM = "confirm"
     COMPLETE = "complete"
     DISOWN = "disown"
+    STYLE = "style"
 
 
 def path_of(page: Page) -> str:
@@ -57,17 +59,18 @@ def is_included() -> bool:
     return _target(get_resolver(get_urlconf()), Page.REQUEST) is not None
 
 
-def login_url() -> str | None:
+def login_url(brand: Brand | None = None) -> str | None:
     """Return where to log in, or ``None`` where the site has no such page.
 
     A path that the host has set is trusted: a web server or a single-page client may
     answer it. Django's default is a page that many sites do not have.
     """
+    own = brand.login_url if brand else None
     try:
-        url = resolve_url(settings.LOGIN_URL)
+        url = resolve_url(own or settings.LOGIN_URL)
     except NoReverseMatch:
         return None
-    is_default = settings.LOGIN_URL == global_settings.LOGIN_URL
+    is_default = not own and settings.LOGIN_URL == global_settings.LOGIN_URL
     return url if not is_default or is_answered(url) else None
 
 

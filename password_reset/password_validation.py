@@ -15,6 +15,7 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_variables
 
+from . import brands
 from .conf import conf
 
 __all__ = ["ContextWordValidator", "RepetitionValidator"]
@@ -181,8 +182,14 @@ def _steps(one: str, other: str) -> Iterator[tuple[str, int]]:
 
 
 def _site() -> list[str]:
-    host = conf.base_url.partition("://")[2]
-    return [conf.app_name, *host.split(".")[:-1]]
+    """Return the names of the site and of its brands, and what their hosts are made
+    of.
+    """
+    return [
+        word
+        for brand in (brands.get(key) for key in (brands.DEFAULT, *conf.brands))
+        for word in (brand.name, *brand.host.split(".")[:-1])
+    ]
 
 
 def _words(text: str) -> Iterator[str]:

@@ -28,7 +28,17 @@ from django.db import (
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 
-from . import codes, factors, lockouts, metrics, revokers, tokens, users, worker
+from . import (
+    brands,
+    codes,
+    factors,
+    lockouts,
+    metrics,
+    revokers,
+    tokens,
+    users,
+    worker,
+)
 from .conf import conf
 from .factors import SecondFactorError, SecondFactorUnavailable
 from .models import (
@@ -145,13 +155,15 @@ def request_reset(
     source: str = PasswordResetRequest.Source.WEB,
     is_held: bool = False,
     next_url: str = "",
+    brand: str = "",
 ) -> PasswordResetRequest:
     """Accept a request: one row, then a wake-up. No user is looked up, so nothing here
     depends on whether there is an account.
 
     A row that is held differs in a code: the worker mails nobody for it. ``next_url``
     is where the last page of the reset leads back to; what is not of this site is
-    dropped.
+    dropped. ``brand`` is a key of ``PASSWORD_RESET_BRANDS``; any other is the default
+    brand.
     """
     row: PasswordResetRequest = PasswordResetRequest.objects.create(
         email=email.strip(),
@@ -161,6 +173,7 @@ def request_reset(
         source=source,
         last_error=HELD if is_held else "",
         next_url=safe_path(next_url),
+        brand=brands.get(brand).key,
     )
     # robust: a dead broker must not turn an accepted request into an error; cron finds
     # the row.
@@ -174,19 +187,21 @@ def request_reset(
             "ip": ip_address,
             "userAgent": user_agent,
             "reset_request": row.pk,
+            **brands.fields(row.brand),
         },
     )
     return row
 
 
 @sensitive_variables("raw")
-def find_token(raw: object) -> PasswordResetToken:
+def find_token(raw: object, *, brand: str = "") -> PasswordResetToken:
     """Return the token that a link carries, with its user. Changes nothing.
 
     Raises ``TokenError``. One indexed look-up by digest; a value that does not have the
-    shape of a token never reaches it.
+    shape of a token never reaches it. The link of another brand is an unknown one.
     """
-    token = _known(raw, PasswordResetToken.objects.select_related("user", "request"))
+    rows = PasswordResetToken.objects.select_related("user", "request")
+    token = _known(raw, rows, brand)
     if token.used_at is None and token.is_expired:
         raise TokenError("expired")
     if token.used_at is not None or not token.matches(token.user):
@@ -195,20 +210,25 @@ def find_token(raw: object) -> PasswordResetToken:
 
 
 @sensitive_variables("raw")
-def origin_of(raw: object) -> Origin:
+def origin_of(raw: object, *, brand: str = "") -> Origin:
     """Return what a link came from, dead or not. Changes nothing and looks no user up:
     whoever has the link has read that mailbox.
 
     Raises ``TokenError``.
     """
     rows = PasswordResetToken.objects.select_related("request")
-    token = _known(raw, rows.only("email", "request__next_url"))
+    token = _known(raw, rows.only("email", "request__next_url"), brand)
     return Origin(token.email, token.next_url)
 
 
 @sensitive_variables("code")
 def open_with_code(
-    request_id: int | None, code: str, *, ip_address: str | None, user_agent: str
+    request_id: int | None,
+    code: str,
+    *,
+    ip_address: str | None,
+    user_agent: str,
+    brand: str = "",
 ) -> codes.OpenedLink:
     """Spend the code of a request's email and return the link that it becomes.
 
@@ -219,21 +239,24 @@ def open_with_code(
         if request_id is None:
             raise codes.CodeError(0)
         return codes.redeem(
-            request_id, code, ip_address=ip_address, user_agent=user_agent
+            request_id, code, ip_address=ip_address, user_agent=user_agent, brand=brand
         )
     except codes.CodeError:
         _record_wrong_code(request_id, ip_address)
         raise
 
 
-def latest_request(email: str, ip_address: str | None) -> int | None:
+def latest_request(
+    email: str, ip_address: str | None, *, brand: str = ""
+) -> int | None:
     """Return the key of the latest request for an address that came from the same
-    network and may still have a code; ``None`` for none.
+    network to the same brand and may still have a code; ``None`` for none.
     """
     network = client_network(ip_address)
     # Those of a browser are typed there, with its cookie: nobody beside it uses up
     # their tries. The caller's own address first: others can bury the rest.
     rows = PasswordResetRequest.objects.filter(
+        brands.belongs_to(brand),
         email=email.strip(),
         source=PasswordResetRequest.Source.API,
         created_at__gt=timezone.now() - codes.HANDLE_LIFETIME,
@@ -252,6 +275,7 @@ def reset_password(
     ip_address: str | None,
     user_agent: str,
     second_factor: str = "",
+    brand: str = "",
 ) -> ResetResult:
     """Spend a token and set a password, exactly once.
 
@@ -268,6 +292,7 @@ def reset_password(
         ip_address=ip_address,
         user_agent=user_agent,
         second_factor=second_factor,
+        brand=brand,
     )
 
 
@@ -280,13 +305,14 @@ def spend_link(
     ip_address: str | None,
     user_agent: str,
     second_factor: str = "",
+    brand: str = "",
 ) -> ResetResult:
     """Do what ``reset_password`` does, with the link's token where the caller has found
     it already. What it saw is checked again in the write and under lock.
     """
     with metrics.timed("reset"):
         try:
-            token = found or find_token(raw)
+            token = found or find_token(raw, brand=brand)
             _validate(new_password, token.user)
             factors.check(token, second_factor, ip_address)
             reset = _spend(token, new_password, ip_address, user_agent)
@@ -384,10 +410,15 @@ def backlog() -> Backlog:
 
 
 @sensitive_variables("raw")
-def _known(raw: object, rows: PasswordResetTokenQuerySet) -> PasswordResetToken:
+def _known(
+    raw: object, rows: PasswordResetTokenQuerySet, brand: str
+) -> PasswordResetToken:
     if not tokens.is_well_formed(raw):
         raise TokenError("invalid", is_malformed=True)
-    token = rows.filter(token_hash=tokens.digest(raw)).first()
+    # Of another brand it is as one that nobody has: a page that said where it belongs
+    # would tell whoever found a link that it works, and which sites share accounts.
+    own = rows.filter(brands.belongs_to(brand))
+    token = own.filter(token_hash=tokens.digest(raw)).first()
     if token is None:
         raise TokenError("invalid")
     return token
@@ -470,6 +501,7 @@ def _write_notice(
         ip_address=ip_address,
         user_agent=user_agent,
         language=token.request.language if token.request else "",
+        brand=token.brand,
         # Time to count the sessions first; should this process die now, the mail goes
         # without their number.
         next_attempt_at=timezone.now() + FIRST_PAUSE,

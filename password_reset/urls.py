@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from django.urls import re_path
 
-from . import not_me, views
+from . import brand_style, not_me, views
 
 request = views.PasswordResetView.as_view()
 done = views.PasswordResetDoneView.as_view()
 code = views.PasswordResetCodeView.as_view()
 confirm = views.PasswordResetConfirmView.as_view()
 complete = views.PasswordResetCompleteView.as_view()
+style = brand_style.BrandStyleView.as_view()
 disown = not_me.PasswordResetDisownView.as_view()
 
 urlpatterns = [
@@ -21,6 +22,7 @@ urlpatterns = [
     re_path(r"^forgot-password/?$", request, name="admin_password_reset"),
     re_path(r"^forgot-password/done/?$", done, name="password_reset_done"),
     re_path(r"^forgot-password/code/?$", code, name="password_reset_code"),
+    re_path(r"^forgot-password/brand\.css$", style, name="password_reset_brand_style"),
     re_path(r"^reset-password/?$", confirm, name="password_reset_confirm"),
     re_path(r"^reset-password/done/?$", complete, name="password_reset_complete"),
     re_path(r"^reset-password/not-me/?$", disown, name="password_reset_disown"),

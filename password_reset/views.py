@@ -21,7 +21,6 @@ from django.http import (
     HttpResponseRedirect,
 )
 from django.middleware.csrf import CsrfViewMiddleware
-from django.template.loader import render_to_string
 from django.utils import timezone
 from django.utils.decorators import decorator_from_middleware
 from django.utils.log import log_response
@@ -30,6 +29,8 @@ from django.views.decorators.debug import sensitive_post_parameters, sensitive_v
 from django.views.generic import View
 
 from . import (
+    brand_templates,
+    brands,
     codes,
     factors,
     flows,
@@ -40,6 +41,7 @@ from . import (
     services,
 )
 from .bodies import BadBody, BodyLimit, check_request
+from .brands import Brand
 from .challenge import PROOF_FIELD, WAIT_WITHOUT_PROOF, Challenge, ProofNeeded
 from .conf import conf
 from .forms import EMAIL_LENGTH, CodeForm, PasswordResetForm, SetPasswordForm
@@ -47,7 +49,7 @@ from .models import PasswordResetRequest, PasswordResetToken
 from .pages import Page, login_url, path_of
 from .redaction import scrub
 from .reporting import RedactingReporter
-from .visitors import Visitor, visitor_of
+from .visitors import Visitor, brand_of, visitor_of
 
 logger = logging.getLogger("password_reset")
 
@@ -93,10 +95,9 @@ class FlowCsrfMiddleware(CsrfViewMiddleware):
 def page(
     request: HttpRequest, template_name: str, *, status: int = 200, **context: Any
 ) -> HttpResponse:
-    """Render a page of the flow."""
-    return HttpResponse(
-        render_to_string(template_name, context, request), status=status
-    )
+    """Render a page of the flow, as the brand has it whose host was asked."""
+    html = brand_templates.render(template_name, context, brand_of(request), request)
+    return HttpResponse(html, status=status)
 
 
 def secured(response: Response, view: type[FlowView]) -> Response:
@@ -118,6 +119,8 @@ class FlowView(View):
     #: Which page this is, for those that lead to it; a subclass stays it.
     flow_page: Page | None = None
     http_method_names = ["get", "head", "options"]
+    #: What the template gets beside the page's own context, as in Django's views.
+    extra_context: dict[str, Any] | None = None
     #: What a form of this page may hold; anything else is refused before it is parsed.
     body_limit = BodyLimit()
     #: Style sheets and scripts from this site's own static files; nothing inline,
@@ -148,17 +151,18 @@ class FlowView(View):
             return secured(_csrf_protected(request, self, *args, **kwargs), type(self))
         except BadBody as error:
             self.count("invalid")
-            return self.refused(error)
+            return self.refused(error, self.brand)
         except Exception:
             scrub(request)  # an error email shows the query and the Referer
             raise
 
     @classmethod
-    def refused(cls, error: BadBody) -> HttpResponse:
+    def refused(cls, error: BadBody, brand: Brand | None = None) -> HttpResponse:
         """Say that a form could not be read. Without the request, which is not to be
         read either.
         """
-        html = render_to_string("password_reset/bad_request.html")
+        template_name = "password_reset/bad_request.html"
+        html = brand_templates.render(template_name, {}, brand or brands.get(""))
         return secured(HttpResponse(html, status=error.status), cls)
 
     def protected_dispatch(
@@ -193,9 +197,10 @@ class FlowView(View):
         self.count("unavailable")
         wait = services.RETRY_AFTER
         # Without the request: a context processor may need the very thing that is down.
-        html = render_to_string(
+        html = brand_templates.render(
             "password_reset/unavailable.html",
             {"retry_after": wait, "login_url": self.login_url()},
+            self.brand,
         )
         return HttpResponse(html, status=503, headers={"Retry-After": str(wait)})
 
@@ -221,19 +226,23 @@ class FlowView(View):
     ) -> HttpResponse:
         """Render a page of the flow; each may lead back to the log-in page."""
         next_url = self.next_url()
-        return page(
-            self.request,
-            template_name,
-            status=status,
-            next=next_url,
-            login_url=redirects.with_next(self.login_url(), next_url),
-            site_url=conf.base_url,
+        context = {
+            "next": next_url,
+            "login_url": redirects.with_next(self.login_url(), next_url),
+            "site_url": self.brand.base_url,
             **context,
-        )
+            **(self.extra_context or {}),
+        }
+        return page(self.request, template_name, status=status, **context)
+
+    @property
+    def brand(self) -> Brand:
+        """The brand whose host was asked."""
+        return brand_of(self.request)
 
     def login_url(self) -> str | None:
         """Return where to log in, or ``None`` where the site has no such page."""
-        return login_url()
+        return login_url(self.brand)
 
     def next_url(self) -> str:
         """Return where the visitor was, on the pages that carry it on."""

@@ -11,15 +11,22 @@ from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 
+from django.conf import settings
+from django.core.exceptions import DisallowedHost
 from django.http import HttpRequest
+from django.http.request import split_domain_port, validate_host
 from django.utils.translation import get_language
 from ua_parser import parse
 
+from . import brands
+from .brands import Brand
 from .conf import UNIX_SOCKET, conf
 
 logger = logging.getLogger("password_reset")
 
 USER_AGENT_LENGTH = 512
+#: Where a request keeps its brand.
+BRAND = "_password_reset_brand"
 #: ``192.0.2.1:4711`` and ``[2001:db8::1]:4711``, as some proxies write them.
 WITH_PORT = re.compile(r"(?:\[(?P<v6>[^\]]+)\]|(?P<v4>[0-9.]+))(?::[0-9]+)?")
 #: A household or a server owns a /64, so one client has 2**64 addresses (Better Auth
@@ -54,6 +61,8 @@ class Visitor:
     language: str
     #: Of which account this browser is known: a keyed digest, or nothing.
     device: str = ""
+    #: Key of the brand whose host was asked.
+    brand: str = ""
 
 
 def visitor_of(request: HttpRequest) -> Visitor:
@@ -66,7 +75,30 @@ def visitor_of(request: HttpRequest) -> Visitor:
         ),
         language=get_language() or "",
         device=getattr(request, "password_reset_device", ""),
+        brand=brand_of(request).key,
     )
+
+
+def brand_of(request: HttpRequest) -> Brand:
+    """Return the brand of the host that was asked, as far as ``ALLOWED_HOSTS`` accepts
+    it; the default brand for any other. Found once for each request.
+    """
+    found: Brand | None = vars(request).get(BRAND)
+    if found is None:
+        found = vars(request)[BRAND] = brands.of_host(_host(request))
+    return found
+
+
+def accepts(host: str) -> bool:
+    """Return whether ``ALLOWED_HOSTS`` has a host name."""
+    return validate_host(host, settings.ALLOWED_HOSTS)
+
+
+def _host(request: HttpRequest) -> str:
+    try:
+        return split_domain_port(request.get_host())[0]
+    except DisallowedHost:
+        return ""
 
 
 def client_address(request: HttpRequest) -> Address | None:

@@ -21,7 +21,7 @@ from django.db import DatabaseError
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 
-from . import codes, mail_connection, mailer, metrics, ratelimit, tokens, users
+from . import brands, codes, mail_connection, mailer, metrics, ratelimit, tokens, users
 from .budgets import Scope
 from .conf import conf
 from .embedded import EmbeddedWorker
@@ -253,6 +253,7 @@ def _jobs(kind: Kind, rows: list[Any]) -> list[Job]:
     for row in rows:
         # The same number stands in the log line of the web request that made the row.
         fields = {kind.log_name: row.pk, "attempt": row.attempts}
+        fields |= brands.fields(row.brand)
         logger.info("Password reset mail attempted", extra=fields)
     started = monotonic()
     jobs = list(kind.jobs([row for row in rows if not row.is_held]))
@@ -326,7 +327,12 @@ def _give_up(row: OutboxRow, reason: str, mails_sent: int | None) -> None:
     reset_mail_failed.send_robust(sender=type(row), row=row, reason=reason)
     logger.error(
         "Password reset mail given up",
-        extra={"outbox": row._meta.db_table, "row": row.pk, "reason": reason},
+        extra={
+            "outbox": row._meta.db_table,
+            "row": row.pk,
+            "reason": reason,
+            **brands.fields(row.brand),
+        },
     )
 
 
@@ -422,6 +428,7 @@ def _mail_link(
         user_id=user.pk,
         request=row if isinstance(row, PasswordResetRequest) else None,
         email=address or users.stored_email(user),
+        brand=brands.get(row.brand).key,
         token_hash=tokens.digest(raw),
         fingerprint=tokens.fingerprint(*users.identity(user)),
         expires_at=timezone.now() + conf.token_lifetime,

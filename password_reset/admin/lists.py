@@ -63,7 +63,7 @@ class ReadOnlyAdmin(ModelAdmin):
     #: What a list may be filtered by. Django would allow any column, and then
     #: `?session_key__startswith=a` tells a reader of the list, letter by letter, what
     #: no page shows.
-    linkable = frozenset({"state", "user__exact"})
+    linkable = frozenset({"brand", "state", "user__exact"})
 
     def lookup_allowed(
         self, lookup: str, value: Any, request: HttpRequest | None = None

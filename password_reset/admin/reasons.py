@@ -23,6 +23,9 @@ MESSAGE = gettext_lazy("the mail itself is refused")
 UNDELIVERABLE = gettext_lazy("the address on file cannot be mailed to")
 DATABASE = gettext_lazy("the database could not be reached")
 TEMPLATE = gettext_lazy("the mail could not be written, since its template is broken")
+HOOK = gettext_lazy(
+    "the mail could not be written, since this site's own function for mails failed"
+)
 LIMITED = gettext_lazy(
     "others have asked for this address so often that it gets no more for a while; "
     "a link that staff send still goes out"
@@ -57,6 +60,7 @@ KINDS = {
     "InterfaceError": DATABASE,
     "TemplateDoesNotExist": TEMPLATE,
     "TemplateSyntaxError": TEMPLATE,
+    "MailHookFailed": HOOK,
 }
 #: What a web API's status says, where its kind of error says nothing.
 STATUSES = {"401": LOG_IN, "403": LOG_IN, "429": SLOW_DOWN, "400": MESSAGE}

@@ -23,6 +23,7 @@ from password_reset.outbox import OutboxQuerySet, OutboxRow
 
 from . import reasons, sending, states, support
 from .accounts import link
+from .brands import BrandColumnMixin
 from .lists import ReadOnlyAdmin, in_chunks, log, pks
 
 #: Rows that are sent in this process where the task back end works at once; cron, or
@@ -30,7 +31,7 @@ from .lists import ReadOnlyAdmin, in_chunks, log, pks
 AT_ONCE = 100
 
 
-class OutboxAdmin(ReadOnlyAdmin):
+class OutboxAdmin(BrandColumnMixin, ReadOnlyAdmin):
     """Emails to send, their attempts and their outcome."""
 
     actions = ["retry"]

@@ -21,6 +21,7 @@ from password_reset import flows
 from password_reset.conf import conf
 from password_reset.ratelimit import CounterUnavailable, RateLimited
 from password_reset.users import Answer, answer_to, stored_email
+from password_reset.visitors import brand_of
 
 from . import accounts
 from .lists import log
@@ -87,14 +88,14 @@ def email_in_words(user: Any) -> str:
     return _("has no password: gets a link to set a first one")
 
 
-def send(actor: Any, user: Any) -> None:
-    """Ask for a link for a user, as the form would; the worker sends it. Raises
-    ``Refused``.
+def send(actor: Any, user: Any, brand: str = "") -> None:
+    """Ask for a link for a user, as the form of a brand would; the worker sends it.
+    Raises ``Refused``.
     """
     if sentence := refusal(actor, user):
         raise Refused(sentence)
     try:
-        flows.send_link(stored_email(user))
+        flows.send_link(stored_email(user), brand)
     except RateLimited as limit:
         until = at(timezone.now() + timedelta(seconds=limit.retry_after))
         sentence = _(
@@ -137,7 +138,7 @@ def send_to_all(
     explained: list[Any] = []
     for user in users:
         try:
-            send(request.user, user)
+            send(request.user, user, brand_of(request).key)
             answer = answer_to(user)
             (explained if answer is Answer.EXPLANATION else sent).append(user)
         except Refused as reason:

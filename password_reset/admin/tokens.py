@@ -21,10 +21,11 @@ from password_reset.models import (
 
 from . import states
 from .accounts import known_as
+from .brands import BrandColumnMixin
 from .lists import ReadOnlyAdmin, in_chunks, log
 
 
-class TokenAdmin(ReadOnlyAdmin):
+class TokenAdmin(BrandColumnMixin, ReadOnlyAdmin):
     """The links that were sent, with everything but their secret."""
 
     actions = ["void"]

@@ -6,7 +6,17 @@ from __future__ import annotations
 
 from django.core.checks import Tags, register
 
-from . import accounts, limits, mail, other_flows, pages, sending, site
+from . import (
+    accounts,
+    brand_looks,
+    brands,
+    limits,
+    mail,
+    other_flows,
+    pages,
+    sending,
+    site,
+)
 
 #: Looked at by ``manage.py check``, and with every command that runs checks.
 ALWAYS = (
@@ -42,9 +52,22 @@ ALWAYS = (
     accounts.check_user_model,
     accounts.check_timeout_setting,
     accounts.check_second_factor,
+    brands.check_options,
+    brands.check_option_names,
+    brands.check_hosts,
+    brands.check_secure,
+    brand_looks.check_senders,
+    brand_looks.check_colours,
+    brand_looks.check_folders,
+    brand_looks.check_link_templates,
+    brands.check_allowed,
 )
 #: Looked at by ``manage.py check --database default`` and by ``migrate``.
-WITH_DATABASE = (sending.check_backlog, accounts.check_address_index)
+WITH_DATABASE = (
+    sending.check_backlog,
+    accounts.check_address_index,
+    brands.check_brand_of,
+)
 
 
 def register_all() -> None:

@@ -7,38 +7,54 @@ from __future__ import annotations
 from datetime import datetime
 
 from django import template
+from django.template import Context
 from django.urls import NoReverseMatch
 from django.utils.dateformat import format as date_format
 from django.utils.translation import get_language_bidi
 
-from password_reset.conf import conf
+from password_reset import brands
+from password_reset.brands import Brand
+from password_reset.colours import readable_on
 from password_reset.durations import in_words, rounded_up
 from password_reset.pages import Page, path_of
 from password_reset.redirects import PREFILL_FIELD, with_next
+from password_reset.visitors import brand_of
 
 register = template.Library()
 register.filter(in_words)
 register.filter(rounded_up)
+register.filter(readable_on)
 
 FIRST_STRONG_ISOLATE, POP_ISOLATE = "\u2068", "\u2069"
 
 
-@register.simple_tag
-def app_name() -> str:
-    """Return the name of the site."""
-    return conf.app_name
+@register.simple_tag(takes_context=True)
+def app_name(context: Context) -> str:
+    """Return the name of the site, or of the brand that a page or email is of."""
+    return _brand(context).name
 
 
-@register.simple_tag
-def support_url() -> str:
+@register.simple_tag(takes_context=True)
+def support_url(context: Context) -> str:
     """Return where people find help, or nothing."""
-    return conf.support_url or ""
+    return _brand(context).support_url or ""
 
 
-@register.simple_tag
-def support_email() -> str:
+@register.simple_tag(takes_context=True)
+def support_email(context: Context) -> str:
     """Return the address at which people find help, or nothing."""
-    return conf.support_email or ""
+    return _brand(context).support_email or ""
+
+
+@register.simple_tag(takes_context=True)
+def brand_style(context: Context) -> str:
+    """Return the address of the brand's style sheet, which changes with its colours;
+    nothing where it has none.
+    """
+    brand = _brand(context)
+    address = flow_url(Page.STYLE) if brand.colors_pages else ""
+    colors = f"{brand.color}{brand.color_dark or ''}".replace("#", "")
+    return f"{address}?{colors}" if address else ""
 
 
 @register.simple_tag
@@ -75,25 +91,6 @@ def forgot_password_button(
     }
 
 
-@register.filter
-def readable_on(colour: str) -> str:
-    """Return black or white, whichever contrasts more with ``#rrggbb`` (WCAG 2 relative
-    luminance).
-    """
-    channels = [
-        int(colour.lstrip("#")[start : start + 2], 16) / 255 for start in (0, 2, 4)
-    ]
-    linear = [
-        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4
-        for part in channels
-    ]
-    luminance = sum(
-        weight * part
-        for weight, part in zip((0.2126, 0.7152, 0.0722), linear, strict=True)
-    )
-    return "#000000" if luminance > 0.179 else "#ffffff"
-
-
 @register.filter(expects_localtime=True)
 def zone_name(moment: datetime) -> str:
     """Return the short name of a moment's time zone, such as ``CET``, or ``UTC+05:45``
@@ -115,3 +112,14 @@ def isolated(text: str) -> str:
         if text and get_language_bidi()
         else text
     )
+
+
+def _brand(context: Context) -> Brand:
+    """Return the brand of a page or email. The site's own pages, which may use these
+    tags too, are of the brand of their host.
+    """
+    brand = context.get("brand")
+    if isinstance(brand, Brand):
+        return brand
+    request = context.get("request")
+    return brands.get(brands.DEFAULT) if request is None else brand_of(request)

@@ -27,6 +27,8 @@ CHECK_IDS = re.findall(
                 checks.site,
                 checks.other_flows,
                 checks.accounts,
+                checks.brand_looks,
+                checks.brands,
             ),
         )
     ),
