@@ -33,7 +33,10 @@ class BrandLoader(Loader):
     def get_template_sources(self, template_name: str) -> Iterator[Origin]:
         for name in (f"{self.folder}/{template_name}", template_name):
             for loader in self.loaders:
-                yield from loader.get_template_sources(name)
+                for origin in loader.get_template_sources(name):
+                    # Under the name that was asked for: by it Django knows what a
+                    # template that extends its own name has seen already.
+                    yield Origin(origin.name, template_name, origin.loader)
 
     def get_contents(self, origin: Origin) -> str:
         contents: str = origin.loader.get_contents(origin)  # type: ignore[union-attr]

@@ -77,7 +77,10 @@ def last_touch(
         raise MailHookFailed(f"{PREFIX}MAIL_MESSAGE returned no email")
     _keep_recipient(touched, to, has_secret)
     # By its ID an email is found again in the log of the provider.
-    touched.extra_headers = {**_harmless(touched.extra_headers), **ours}
+    kept = RECIPIENTS | {name.lower() for name in ours}
+    theirs = touched.extra_headers.items()
+    added = {name: value for name, value in theirs if name.lower() not in kept}
+    touched.extra_headers = {**added, **ours}
     return touched
 
 
@@ -91,9 +94,3 @@ def _keep_recipient(
             ", nor copy one with a link" if has_secret else "",
         )
     message.to, message.cc, message.bcc = to, [], bcc
-
-
-def _harmless(headers: Mapping[str, str]) -> dict[str, str]:
-    return {
-        name: value for name, value in headers.items() if name.lower() not in RECIPIENTS
-    }

@@ -13,7 +13,7 @@ from tests.tools.factories import UserFactory
 from tests.tools.smtp import SmtpServer
 from tests.tools.walk import mailed_token
 
-pytest_plugins = ["tests.tools.processes"]
+pytest_plugins = ["tests.tools.brands", "tests.tools.processes"]
 
 SMTP_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
 

@@ -21,14 +21,13 @@ from password_reset.visitors import accepts
 
 def check_options(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     """E002: an option of a brand has the wrong type or shape."""
-    found: list[CheckMessage] = []
-    for own in _settings():
-        for name in OPTIONS.keys() & own.options.keys():
-            try:
-                getattr(own, OPTIONS[name])
-            except ImproperlyConfigured as error:
-                found.append(Error(str(error), id="password_reset.E002"))
-    return found
+    problems = {
+        problem: None
+        for own in _settings()
+        for name in OPTIONS
+        if name in own.options and (problem := _problem(own, OPTIONS[name]))
+    }
+    return [Error(problem, id="password_reset.E002") for problem in problems]
 
 
 def check_option_names(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
@@ -154,6 +153,14 @@ def called(brand: Brand) -> str:
 
 def inherits(brand: Brand, option: str) -> bool:
     return option not in conf.brands.get(brand.key, {})
+
+
+def _problem(own: BrandSettings, name: str) -> str:
+    try:
+        getattr(own, name)
+    except ImproperlyConfigured as error:
+        return str(error)
+    return ""
 
 
 def _unknown(key: str, name: str) -> CheckMessage:
