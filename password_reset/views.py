@@ -100,7 +100,7 @@ def page(
     return HttpResponse(html, status=status)
 
 
-def secured(response: Response, view: type[FlowView]) -> Response:
+def secured(response: Response, view: type[FlowView] | FlowView) -> Response:
     """Add the headers that every answer of the flow carries."""
     response["Cache-Control"] = "no-store"
     # same-origin would send the token in the Referer of our own style sheet, and
@@ -144,11 +144,11 @@ class FlowView(View):
     ) -> HttpResponseBase:
         request.exception_reporter_class = RedactingReporter
         if not conf.enabled:
-            return secured(self.unavailable(), type(self))
+            return secured(self.unavailable(), self)
         try:
             # Before CSRF protection, which is the first to read the form.
             check_request(request, self.body_limit)
-            return secured(_csrf_protected(request, self, *args, **kwargs), type(self))
+            return secured(_csrf_protected(request, self, *args, **kwargs), self)
         except BadBody as error:
             self.count("invalid")
             return self.refused(error, self.brand)

@@ -1,0 +1,1 @@
+"""A site that keeps the templates of its flow before: the recipe of the docs."""
