@@ -4,13 +4,16 @@ them (WCAG 2, relative luminance and contrast).
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from colorsys import hls_to_rgb, rgb_to_hls
+
 WHITE, BLACK = "#ffffff", "#000000"
 #: The card of the pages, in light and in dark (``password_reset.css``).
 LIGHT_SURFACE, DARK_SURFACE = "#ffffff", "#141d1c"
 #: WCAG 2, 1.4.3: words in their usual size.
 ENOUGH = 4.5
 #: From one shade to the next, on the way to one that is readable.
-STEP = 0.05
+STEP = 0.02
 #: How much of a colour is left on the wall of a dark page.
 DIMMED = 0.6
 
@@ -28,21 +31,21 @@ def readable_on(colour: str) -> str:
 
 def readable_shade(colour: str, surface: str) -> str:
     """Return the nearest shade of a colour whose words can be read on a surface: darker
-    on a light one, lighter on a dark one.
+    on a light one, lighter on a dark one, of the same hue.
     """
-    towards, part = readable_on(surface), 0.0
+    hue, lightness, saturation = rgb_to_hls(*(part / 255 for part in _channels(colour)))
+    step = STEP if readable_on(surface) == WHITE else -STEP
     shade = colour
     while contrast(shade, surface) < ENOUGH:
-        part += STEP
-        shade = mixed(colour, towards, min(part, 1.0))
+        lightness = min(max(lightness + step, 0.0), 1.0)
+        shade = _hex(part * 255 for part in hls_to_rgb(hue, lightness, saturation))
     return shade
 
 
 def mixed(colour: str, other: str, part: float) -> str:
     """Return a colour with so large a part of another one, from 0 to 1."""
     pairs = zip(_channels(colour), _channels(other), strict=True)
-    channels = (round(a + (b - a) * part) for a, b in pairs)
-    return "#" + "".join(f"{channel:02x}" for channel in channels)
+    return _hex(a + (b - a) * part for a, b in pairs)
 
 
 def style_sheet(colour: str, dark: str | None) -> str:
@@ -66,6 +69,10 @@ def _rules(brand: str, wall: str) -> str:
         "--pr-on-wall": readable_on(wall),
     }
     return "".join(f"  {name}: {value};\n" for name, value in values.items())
+
+
+def _hex(channels: Iterable[float]) -> str:
+    return "#" + "".join(f"{round(channel):02x}" for channel in channels)
 
 
 def _channels(colour: str) -> tuple[int, int, int]:
