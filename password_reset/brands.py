@@ -130,33 +130,37 @@ OPTIONS = {
 
 
 def get(key: str) -> Brand:
-    """Return the brand of a key. A key that is unknown, such as that of a row whose
-    brand has left the settings, is of the default brand, and a line in the log says so.
+    """Return the brand of a key, and the default brand for one that is unknown."""
+    key = known(key)
+    return _brand(key, conf.brands.get(key, {}))
+
+
+def known(key: str) -> str:
+    """Return a key as it counts. One that is unknown, such as that of a row whose brand
+    has left the settings, is of the default brand, and a line in the log says so.
     """
-    options = conf.brands.get(key)
-    if options is not None:
-        return _brand(key, options)
-    if key:
-        logger.warning(
-            "The brand %r is not in PASSWORD_RESET_BRANDS: it is the default brand", key
-        )
-    return _brand(DEFAULT, {})
+    if not key or key in conf.brands:
+        return key
+    logger.warning(
+        "The brand %r is not in PASSWORD_RESET_BRANDS: it is the default brand", key
+    )
+    return DEFAULT
 
 
-def of_host(host: str) -> Brand:
-    """Return the brand of a host name, which is one that the site accepts; the default
-    brand for any other.
+def key_of(host: str) -> str:
+    """Return the key of the brand of a host name, which is one that the site accepts;
+    that of the default brand for any other.
     """
     brands = conf.brands
     if not brands:
-        return _brand(DEFAULT, {})
+        return DEFAULT
     chooser = conf.brand_of
     try:
-        key = chooser(host) if chooser else _key_of(host, brands)
+        key = chooser(host) if chooser else _by_base_url(host, brands)
     except Exception:
         logger.exception("PASSWORD_RESET_BRAND_OF failed: the default brand is used")
         key = DEFAULT
-    return get(key if isinstance(key, str) else DEFAULT)
+    return known(key) if isinstance(key, str) else DEFAULT
 
 
 def belongs_to(key: str) -> Q:
@@ -179,7 +183,7 @@ def host_of(url: str) -> str:
     return punycode(urlsplit(url).hostname or "")
 
 
-def _key_of(host: str, brands: Mapping[str, Mapping[str, Any]]) -> str:
+def _by_base_url(host: str, brands: Mapping[str, Mapping[str, Any]]) -> str:
     for key, options in brands.items():
         url = options.get("BASE_URL")
         if url and host_of(str(url)) == host:

@@ -173,7 +173,7 @@ def request_reset(
         source=source,
         last_error=HELD if is_held else "",
         next_url=safe_path(next_url),
-        brand=brands.get(brand).key,
+        brand=brands.known(brand),
     )
     # robust: a dead broker must not turn an accepted request into an error; cron finds
     # the row.

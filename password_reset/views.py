@@ -23,6 +23,7 @@ from django.http import (
 from django.middleware.csrf import CsrfViewMiddleware
 from django.utils import timezone
 from django.utils.decorators import decorator_from_middleware
+from django.utils.functional import cached_property
 from django.utils.log import log_response
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
@@ -235,7 +236,7 @@ class FlowView(View):
         }
         return page(self.request, template_name, status=status, **context)
 
-    @property
+    @cached_property
     def brand(self) -> Brand:
         """The brand whose host was asked."""
         return brand_of(self.request)

@@ -25,7 +25,7 @@ from .conf import UNIX_SOCKET, conf
 logger = logging.getLogger("password_reset")
 
 USER_AGENT_LENGTH = 512
-#: Where a request keeps its brand.
+#: Where a request keeps the key of its brand.
 BRAND = "_password_reset_brand"
 #: ``192.0.2.1:4711`` and ``[2001:db8::1]:4711``, as some proxies write them.
 WITH_PORT = re.compile(r"(?:\[(?P<v6>[^\]]+)\]|(?P<v4>[0-9.]+))(?::[0-9]+)?")
@@ -75,17 +75,23 @@ def visitor_of(request: HttpRequest) -> Visitor:
         ),
         language=get_language() or "",
         device=getattr(request, "password_reset_device", ""),
-        brand=brand_of(request).key,
+        brand=brand_key(request),
     )
 
 
 def brand_of(request: HttpRequest) -> Brand:
-    """Return the brand of the host that was asked, as far as ``ALLOWED_HOSTS`` accepts
-    it; the default brand for any other. Found once for each request.
+    """Return the brand of the host that was asked."""
+    return brands.get(brand_key(request))
+
+
+def brand_key(request: HttpRequest) -> str:
+    """Return the key of the brand of the host that was asked, as far as
+    ``ALLOWED_HOSTS`` accepts it; that of the default brand for any other. Found once
+    for each request.
     """
-    found: Brand | None = vars(request).get(BRAND)
+    found: str | None = vars(request).get(BRAND)
     if found is None:
-        found = vars(request)[BRAND] = brands.of_host(_host(request))
+        found = vars(request)[BRAND] = brands.key_of(_host(request))
     return found
 
 

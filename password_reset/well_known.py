@@ -16,6 +16,7 @@ from django.views.generic import RedirectView
 from .bodies import BadBody, check_request
 from .pages import change_password_url
 from .views import FlowView, secured
+from .visitors import brand_of
 
 
 class ChangePasswordView(RedirectView):
@@ -35,7 +36,7 @@ class ChangePasswordView(RedirectView):
         try:
             check_request(request, self.body_limit)
         except BadBody as error:
-            return self.refused(error)
+            return self.refused(error, brand_of(request))
         return secured(super().dispatch(request, *args, **kwargs), FlowView)
 
     def get_redirect_url(self, *args: Any, **kwargs: Any) -> str:

@@ -428,7 +428,7 @@ def _mail_link(
         user_id=user.pk,
         request=row if isinstance(row, PasswordResetRequest) else None,
         email=address or users.stored_email(user),
-        brand=brands.get(row.brand).key,
+        brand=brands.known(row.brand),
         token_hash=tokens.digest(raw),
         fingerprint=tokens.fingerprint(*users.identity(user)),
         expires_at=timezone.now() + conf.token_lifetime,

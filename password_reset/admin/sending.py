@@ -21,7 +21,7 @@ from password_reset import flows
 from password_reset.conf import conf
 from password_reset.ratelimit import CounterUnavailable, RateLimited
 from password_reset.users import Answer, answer_to, stored_email
-from password_reset.visitors import brand_of
+from password_reset.visitors import brand_key
 
 from . import accounts
 from .lists import log
@@ -138,7 +138,7 @@ def send_to_all(
     explained: list[Any] = []
     for user in users:
         try:
-            send(request.user, user, brand_of(request).key)
+            send(request.user, user, brand_key(request))
             answer = answer_to(user)
             (explained if answer is Answer.EXPLANATION else sent).append(user)
         except Refused as reason:

@@ -17,7 +17,7 @@ from tests.brands import FIG, GARDEN, PLUM
 from tests.tools.factories import NEW_PASSWORD, OLD_PASSWORD, UserFactory
 from tests.tools.walk import ask, call, look, mailed_token, spend, token_in
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.sqlite]
 
 CODE = re.compile(r"^([A-Z]{4}-[A-Z]{4})$", re.MULTILINE)
 NUMBER = re.compile(r"not-me\?n=(\S+)")
