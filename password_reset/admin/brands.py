@@ -49,7 +49,9 @@ class BrandColumnMixin(Base):
     """Show the brand of a row in lists and on its page, where there are several."""
 
     def get_list_display(self, request: HttpRequest) -> Any:
-        return with_brand(super().get_list_display(request), "brand_name")
+        shown = list(super().get_list_display(request))
+        place = shown.index("state") + 1 if "state" in shown else len(shown)
+        return [*with_brand(shown[:place], "brand_name"), *shown[place:]]
 
     def get_list_filter(self, request: HttpRequest) -> Any:
         return with_brand(super().get_list_filter(request), BrandFilter)
@@ -63,7 +65,7 @@ class BrandColumnMixin(Base):
     @admin.display(description=gettext_lazy("brand"))
     def brand_name(self, row: Any) -> str:
         if row.brand and row.brand not in conf.brands:
-            return _("%(key)s (no longer in the settings)") % {"key": row.brand}
+            return _("%(key)s (removed)") % {"key": row.brand}
         return brands.get(row.brand).name
 
 

@@ -261,7 +261,7 @@ class TestAdmin:
     def test_a_row_whose_brand_is_gone_says_so(self, staff):
         row = PasswordResetRequest.objects.create(email="a@example.com", brand="gone")
         text = staff.get(f"{REQUESTS}{row.pk}/change/").content.decode()
-        assert "gone (no longer in the settings)" in text
+        assert "gone (removed)" in text
 
     def test_a_site_of_one_brand_sees_none_of_it(self, staff, three_brands):
         del three_brands.PASSWORD_RESET_BRANDS
