@@ -128,6 +128,22 @@ class Settings:
         )
 
     @property
+    def invitation_lifetime(self) -> timedelta:
+        """How long the link of an invitation works from the moment it is made."""
+        return self._duration(
+            "INVITATION_LIFETIME", timedelta(days=7), minimum=timedelta(seconds=1)
+        )
+
+    @property
+    def forced_reset_lifetime(self) -> timedelta:
+        """How long the link works that goes to people whose password the site has
+        ended: nobody waits for that email.
+        """
+        return self._duration(
+            "FORCED_RESET_LIFETIME", timedelta(days=1), minimum=timedelta(seconds=1)
+        )
+
+    @property
     def request_rate_per_ip(self) -> tuple[str, ...]:
         """Requests accepted from one client network, as windows such as ``3/h``."""
         return self._rates("REQUEST_RATE_PER_IP", "3/h")

@@ -19,6 +19,7 @@ from django.db import models, router, transaction
 from django.utils import timezone
 
 from . import brands, metrics, revokers, tokens, users, worker
+from .campaigns import AFRESH
 from .models import (
     PasswordResetCode,
     PasswordResetNotice,
@@ -134,7 +135,7 @@ def _open_links(row: Any, mailed: list[Any]) -> set[int]:
 def _disown_change(row: PasswordResetNotice) -> Disowned:
     with transaction.atomic(using=router.db_for_write(PasswordResetNotice)):
         # The write comes first: SQLite cannot upgrade a read lock.
-        if not _mark(row, **worker.AFRESH):
+        if not _mark(row, **AFRESH):
             return Disowned(row, is_new=False)
         user = users.locked(row.user_id)
         if user is None:

@@ -25,6 +25,7 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from . import codes, factors, second_factor
+from .users import must_reset
 
 #: RFC 5321 4.5.3.1.3: a path is at most 256 octets, two of which are its brackets.
 EMAIL_LENGTH = 254
@@ -283,6 +284,11 @@ class SetPasswordForm(DjangoSetPasswordForm):  # type: ignore[type-arg]
             rule = rules.get(RULE_CODES.get(each.code or "", ""))
             said = ValidationError(rule.words, code=each.code) if rule else each
             self.add_error("new_password1", said)
+
+    @property
+    def is_first(self) -> bool:
+        """Whether the account has never had a password of its own."""
+        return not (self.user.has_usable_password() or must_reset(self.user))
 
     def rules(self) -> list[PasswordRule]:
         """Return the site's rules, with those marked that the password broke."""

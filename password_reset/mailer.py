@@ -29,7 +29,8 @@ from .mail_connection import MailConnection, check_address
 from .models import PasswordResetNotice, PasswordResetRequest
 from .outbox import OutboxRow
 from .pages import Page, login_url, path_of
-from .users import stored_email, time_zone_of
+from .purposes import Purpose, lifetime_of
+from .users import must_reset, stored_email, time_zone_of
 from .visitors import browser_in_words
 
 NAME_LENGTH = 40
@@ -51,11 +52,13 @@ def reset_message(
     expires_at: datetime,
     to: str = "",
     code: str = "",
+    purpose: Purpose = Purpose.RESET,
 ) -> EmailMultiAlternatives:
     """Write the email with the link and, where there is one, the code, in the reader's
     language and time zone; it goes to the address on file unless ``to`` is given.
 
-    The row is a request, or a notice whose reader said that they changed no password.
+    The row is a request, a notice whose reader said that they changed no password, or
+    one of a campaign; each purpose has templates of its own.
     """
     is_asked = isinstance(row, PasswordResetRequest)
     brand = brands.get(row.brand)
@@ -63,15 +66,16 @@ def reset_message(
         context = {
             **_context(row, user, brand),
             "link": link(raw, brand),
-            "is_first": not user.has_usable_password(),
+            "is_first": not (user.has_usable_password() or must_reset(user)),
+            "username": user.get_username(),
             "code": in_groups(code),
             "code_lifetime": LIFETIME,
             "expires_at": at(expires_at),
-            "token_lifetime": conf.token_lifetime,
+            "token_lifetime": lifetime_of(purpose),
             "requested_at": at(row.created_at) if is_asked else None,
             "disown_url": _disown_url("request", row, brand) if is_asked else "",
         }
-        return _message("reset", to or stored_email(user), context)
+        return _message(purpose.value, to or stored_email(user), context)
 
 
 def explanation_message(

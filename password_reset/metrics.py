@@ -40,6 +40,7 @@ NEWEST = {"multiprocess_mode": "mostrecent"}
 #: the first event: Prometheus sees no increase in a series that is born with 1.
 STATUSES = ("accepted", "rate_limited", "invalid", "unavailable", "failed")
 STEPS = ("request", "mail", "reset")
+INVITATION_STATUSES = ("asked", "accepted", "voided")
 #: From half a minute to the hour that a link lives.
 WAITS = (30, 60, 120, 300, 600, 1200, 1800, 2700, 3600)
 
@@ -85,6 +86,21 @@ second_factor_total = _metric(
     "Total codes of a second factor behind a link",
     labelnames=["result"],
 )
+invitations_total = _metric(
+    "Counter",
+    "invitations_total",
+    "Total invitations to choose a first password, by what became of them",
+    labelnames=["status"],
+)
+forced_total = _metric(
+    "Counter", "forced_total", "Total passwords that the site has ended"
+)
+campaign_pending = _metric(
+    "Gauge",
+    "campaign_pending",
+    "Emails of campaigns that wait for their turn",
+    **NEWEST,
+)
 completions_total = _metric("Counter", "completions_total", "Total passwords reset")
 request_to_reset_seconds = _metric(
     "Histogram",
@@ -114,6 +130,7 @@ def begin_with_zero(metric: Any, label: str, values: Iterable[str]) -> None:
 
 begin_with_zero(requests_total, "status", STATUSES)
 begin_with_zero(duration_seconds, "step", STEPS)
+begin_with_zero(invitations_total, "status", INVITATION_STATUSES)
 
 
 @contextmanager

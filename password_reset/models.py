@@ -17,8 +17,25 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from . import tokens
+from .campaigns import (
+    ForcedPasswordReset,
+    PasswordResetCampaign,
+    PasswordResetInvitation,
+)
 from .outbox import OutboxQuerySet, OutboxRow, PrimaryManager
+from .purposes import Purpose
 from .users import Answer, answer_to, identity
+
+__all__ = [
+    "ForcedPasswordReset",
+    "PasswordResetCampaign",
+    "PasswordResetCode",
+    "PasswordResetInvitation",
+    "PasswordResetNotice",
+    "PasswordResetRequest",
+    "PasswordResetToken",
+    "UserSession",
+]
 
 #: PostgreSQL's operator class by which an index answers "begins with" in every
 #: collation; equality too.
@@ -171,6 +188,14 @@ class PasswordResetToken(models.Model):
     brand = models.CharField(
         _("brand"), max_length=32, blank=True, default="", db_default=""
     )
+    purpose = models.CharField(
+        _("purpose"),
+        max_length=12,
+        choices=Purpose.choices,
+        default=Purpose.RESET,
+        db_default=Purpose.RESET,
+        editable=False,
+    )
     token_hash = models.CharField(_("token hash"), max_length=64, editable=False)
     fingerprint = models.CharField(_("fingerprint"), max_length=64, editable=False)
     created_at = models.DateTimeField(
@@ -257,9 +282,15 @@ class PasswordResetToken(models.Model):
 
     def matches(self, user: AbstractBaseUser) -> bool:
         """Return whether this user may still spend this token: active, same password,
-        same address. Without a password only while the site invites to set a first one.
+        same address. Without a password only while the site invites to set a first one;
+        an invitation only without one.
         """
-        return _matches(self.fingerprint, user)
+        if self.purpose != Purpose.INVITATION:
+            return _matches(self.fingerprint, user)
+        may_accept = user.is_active and not user.has_usable_password()
+        return may_accept and tokens.matches(
+            self.fingerprint, *identity(user), purpose=Purpose.INVITATION.value
+        )
 
 
 def _matches(fingerprint: str, user: AbstractBaseUser) -> bool:

@@ -13,6 +13,11 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from . import metrics
+from .campaigns import (
+    ForcedPasswordReset,
+    PasswordResetCampaign,
+    PasswordResetInvitation,
+)
 from .codes import HANDLE_LIFETIME
 from .conf import conf
 from .models import (
@@ -41,6 +46,9 @@ class PurgeResult:
     notices: int = 0
     sessions: int = 0
     codes: int = 0
+    invitations: int = 0
+    forced_resets: int = 0
+    campaigns: int = 0
 
 
 def purge(
@@ -111,7 +119,29 @@ def _dead_rows() -> dict[str, list[tuple[QuerySet[Any], str]]]:
                 "created_at",
             )
         ],
+        **_dead_campaigns(),
         "sessions": [(UserSession.objects.outlived(), "created_at")],
+    }
+
+
+def _dead_campaigns() -> dict[str, list[tuple[QuerySet[Any], str]]]:
+    """Return the rows of what the site has sent: an invitation is kept for as long
+    after its link has expired as a request is.
+    """
+    before = timezone.now() - conf.request_retention
+    invitations = PasswordResetInvitation.objects.settled().filter(
+        asked_at__lte=before - conf.invitation_lifetime
+    )
+    resets = ForcedPasswordReset.objects.settled().filter(created_at__lte=before)
+    campaigns = PasswordResetCampaign.objects.filter(
+        created_at__lte=before,
+        resets__isnull=True,
+        invitations__isnull=True,
+    )
+    return {
+        "invitations": [(invitations, "asked_at")],
+        "forced_resets": [(resets, "created_at")],
+        "campaigns": [(campaigns, "created_at")],
     }
 
 

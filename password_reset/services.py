@@ -32,6 +32,7 @@ from . import (
     brands,
     codes,
     factors,
+    invitations,
     lockouts,
     metrics,
     revokers,
@@ -39,8 +40,11 @@ from . import (
     users,
     worker,
 )
+from .campaigns import ForcedPasswordReset, PasswordResetInvitation
 from .conf import conf
 from .factors import SecondFactorError, SecondFactorUnavailable
+from .forced_resets import force_reset
+from .invitations import InvitationRefused, send_invitation, void_invitation
 from .models import (
     PasswordResetCode,
     PasswordResetNotice,
@@ -50,6 +54,7 @@ from .models import (
 )
 from .outbox import FIRST_PAUSE, HELD, OutboxQuerySet
 from .purge import PurgeResult, purge
+from .purposes import Purpose
 from .ratelimit import CounterUnavailable
 from .redaction import redact
 from .redirects import safe_path
@@ -59,6 +64,7 @@ from .visitors import client_network
 
 __all__ = [
     "Backlog",
+    "InvitationRefused",
     "Origin",
     "PurgeResult",
     "ResetResult",
@@ -68,6 +74,7 @@ __all__ = [
     "TokenError",
     "backlog",
     "find_token",
+    "force_reset",
     "latest_request",
     "open_with_code",
     "origin_of",
@@ -77,7 +84,9 @@ __all__ = [
     "record_rejection",
     "request_reset",
     "reset_password",
+    "send_invitation",
     "spend_link",
+    "void_invitation",
 ]
 
 logger = logging.getLogger("password_reset")
@@ -94,6 +103,8 @@ DEPENDENCY_DOWN = (
 RETRY_AFTER = 60
 #: Emails that a worker has on their way at once, where nobody says otherwise.
 CONCURRENCY = worker.SENDERS
+#: Seconds for which a worker stays for the next email of a campaign.
+LINGER = worker.LINGER
 COUNTED = "_password_reset_counted"
 #: Requests for one address among which a client without a cookie finds its own.
 NETWORKS_READ = 100
@@ -106,9 +117,17 @@ class TokenError(Exception):
     since the mail.
     """
 
-    def __init__(self, reason: str, *, is_malformed: bool = False) -> None:
+    def __init__(
+        self,
+        reason: str,
+        *,
+        is_malformed: bool = False,
+        purpose: str = Purpose.RESET.value,
+    ) -> None:
         super().__init__(reason)
         self.reason = reason
+        #: What the link was for, where a row answers it.
+        self.purpose = purpose
         #: Whether an ``invalid`` token has not even the shape of one.
         self.is_malformed = is_malformed
 
@@ -203,9 +222,9 @@ def find_token(raw: object, *, brand: str = "") -> PasswordResetToken:
     rows = PasswordResetToken.objects.select_related("user", "request")
     token = _known(raw, rows, brand)
     if token.used_at is None and token.is_expired:
-        raise TokenError("expired")
+        raise TokenError("expired", purpose=token.purpose)
     if token.used_at is not None or not token.matches(token.user):
-        raise TokenError("used")
+        raise TokenError("used", purpose=token.purpose)
     return token
 
 
@@ -380,6 +399,7 @@ def process_due(
     concurrency: int = 1,
     stopped: Callable[[], bool] = lambda: False,
     progress: Callable[[int], object] = lambda done: None,
+    linger: float = 0.0,
 ) -> int:
     """Work on what is due, notices first, in this process; return on how many rows:
     those that were given back untried do not count.
@@ -389,24 +409,38 @@ def process_due(
     way at once, each over a mail and a database connection of its own (one at a time on
     SQLite and inside a transaction). ``stopped`` is called before each row; while no
     email can be sent, one row is tried and the others keep their attempts. After each
-    batch ``progress`` is called with the number of rows so far.
+    batch ``progress`` is called with the number of rows so far. While a campaign is
+    paced, the call lasts until its next email is over ``linger`` seconds away.
     """
     if not conf.enabled:
         return 0
     worker.settle_exhausted()
     return worker.work_off(
-        limit, senders=concurrency, stopped=stopped, progress=progress
+        limit,
+        senders=concurrency,
+        stopped=stopped,
+        progress=progress,
+        linger=linger,
     )
 
 
 def backlog() -> Backlog:
     """Return what waits, and refresh the gauges with it."""
-    outboxes = (PasswordResetRequest.objects, PasswordResetNotice.objects)
+    # What a campaign sends waits for its pace, not for a worker.
+    single = PasswordResetInvitation.objects.filter(campaign__isnull=True)
+    outboxes = (PasswordResetRequest.objects, PasswordResetNotice.objects, single)
     pending, oldest = _count([outbox.pending() for outbox in outboxes])
     due, due_oldest = _count([outbox.due() for outbox in outboxes])
+    metrics.campaign_pending.set(_waiting_in_campaigns())
     metrics.pending_requests.set(pending)
     metrics.oldest_pending_seconds.set(oldest)
     return Backlog(pending, oldest, due, due_oldest)
+
+
+def _waiting_in_campaigns() -> int:
+    invited = PasswordResetInvitation.objects.filter(campaign__isnull=False)
+    forced = ForcedPasswordReset.objects.all()
+    return int(invited.pending().count() + forced.pending().count())
 
 
 @sensitive_variables("raw")
@@ -517,6 +551,9 @@ def _finish(reset: _Reset) -> ResetResult:
     with _robust("stamp the other links"):
         PasswordResetToken.objects.filter(user_id=reset.user.pk).void()
         PasswordResetCode.objects.filter(user_id=reset.user.pk).void()
+    if reset.token.purpose == Purpose.INVITATION:
+        with _robust("accept the invitation"):
+            invitations.accept(reset.user.pk, reset.at)
     with _robust("release the notice"):
         _release(reset.notice, count)
     # After the commit: a reset that did not happen gives nobody new tries, and a cache

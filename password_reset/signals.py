@@ -12,8 +12,8 @@ from django.dispatch import Signal
 
 #: Arguments: ``reset_request`` (PasswordResetRequest).
 reset_requested = Signal()
-#: The email is given up. Arguments: ``row`` (PasswordResetRequest or
-#: PasswordResetNotice), ``reason`` (str, a code).
+#: The email is given up. Arguments: ``row`` (PasswordResetRequest, PasswordResetNotice,
+#: PasswordResetInvitation or ForcedPasswordReset), ``reason`` (str, a code).
 reset_mail_failed = Signal()
 #: Arguments: ``reason`` (invalid, expired or used; code; second_factor), ``ip_address``
 #: (str or None).
@@ -22,6 +22,12 @@ reset_rejected = Signal()
 #: or PasswordResetNotice where the password was changed), ``links_voided`` (int),
 #: ``sessions_deleted`` (int), ``ip_address``, ``user_agent``.
 reset_disowned = Signal()
+#: The site asks a user to choose a first password. Arguments: ``row``
+#: (PasswordResetInvitation).
+user_invited = Signal()
+#: The site has ended a user's password. Arguments: ``user``, ``row``
+#: (ForcedPasswordReset), ``sessions_deleted`` (int).
+reset_forced = Signal()
 #: Arguments: ``user``, ``token`` (PasswordResetToken), ``sessions_deleted`` (int),
 #: ``ip_address``, ``user_agent``.
 reset_completed = Signal()

@@ -49,27 +49,37 @@ def mask(raw: object) -> str:
 
 
 def fingerprint(
-    user_id: Any, password: str, email: str, *, secret: str | bytes | None = None
+    user_id: Any,
+    password: str,
+    email: str,
+    *,
+    purpose: str = "",
+    secret: str | bytes | None = None,
 ) -> str:
     """Return a keyed digest of what must not change between email and reset.
 
     ``password`` is the stored hash. The link of one user, password and address opens
-    nothing else (authentik CVE-2023-26481), and dies with any of the three.
+    nothing else (authentik CVE-2023-26481), and dies with any of the three. That of one
+    ``purpose`` is no link of another.
     """
-    value = json.dumps([str(user_id), password, email])
+    values = [str(user_id), password, email]
+    value = json.dumps([*values, purpose] if purpose else values)
     return salted_hmac(
         FINGERPRINT_SALT, value, secret=secret, algorithm="sha256"
     ).hexdigest()
 
 
-def matches(expected: str, user_id: Any, password: str, email: str) -> bool:
+def matches(
+    expected: str, user_id: Any, password: str, email: str, *, purpose: str = ""
+) -> bool:
     """Return whether a fingerprint is of these values, under the current key or one of
     its fallbacks.
     """
     keys = [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]
     return any(
         constant_time_compare(
-            expected, fingerprint(user_id, password, email, secret=key)
+            expected,
+            fingerprint(user_id, password, email, purpose=purpose, secret=key),
         )
         for key in keys
     )

@@ -12,9 +12,11 @@ from zoneinfo import ZoneInfo
 
 from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.auth.hashers import UNUSABLE_PASSWORD_PREFIX
 from django.db import connections, router
 from django.db.models import BooleanField, Func, QuerySet, Value
 from django.db.models.functions import Upper
+from django.utils.crypto import get_random_string
 
 from .conf import conf
 
@@ -29,6 +31,12 @@ class Answer(Enum):
     NOTHING = "nothing"
 
 
+#: What the unusable password of somebody begins with whose own the site has ended. In
+#: the password itself, so that it lasts exactly as long and no other row has to be
+#: read; a random usable one would cost a hash for each person and pass for one that
+#: they chose.
+MUST_RESET = f"{UNUSABLE_PASSWORD_PREFIX}must-reset$"
+
 WITHOUT_PASSWORD = {
     "explain": Answer.EXPLANATION,
     "invite": Answer.LINK,
@@ -42,9 +50,26 @@ def answer_to(user: AbstractBaseUser) -> Answer:
     """
     if not user.is_active:
         return Answer.NOTHING
-    if user.has_usable_password():
+    if user.has_usable_password() or must_reset(user):
         return Answer.LINK
     return WITHOUT_PASSWORD[conf.accounts_without_password]
+
+
+def must_reset(user: AbstractBaseUser) -> bool:
+    """Return whether the site has ended the user's password, for a new one to be
+    chosen.
+    """
+    return (user.password or "").startswith(MUST_RESET)
+
+
+def end_password(user: AbstractBaseUser) -> None:
+    """Give a user an unusable password, and with it end their sessions. Who had one of
+    their own has to choose another; who had none still has none.
+    """
+    if user.has_usable_password() or must_reset(user):
+        user.password = MUST_RESET + get_random_string(40)
+    else:
+        user.set_unusable_password()
 
 
 def find_users(email: str) -> Iterable[AbstractBaseUser]:

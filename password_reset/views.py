@@ -48,6 +48,7 @@ from .conf import conf
 from .forms import EMAIL_LENGTH, CodeForm, PasswordResetForm, SetPasswordForm
 from .models import PasswordResetRequest, PasswordResetToken
 from .pages import Page, login_url, path_of
+from .purposes import Purpose
 from .redaction import scrub
 from .reporting import RedactingReporter
 from .visitors import Visitor, brand_of, visitor_of
@@ -63,6 +64,9 @@ DEAD_LINKS = {
     "used": ("password_reset/link_used.html", 410),
 }
 
+
+#: An invitation that is dead in another way than a link for a forgotten password.
+DEAD_INVITATIONS = {"expired": ("password_reset/invitation_expired.html", 410)}
 
 #: Names the request that a browser made, so that it may type the code of its email.
 REQUEST_COOKIE = "password_reset_request"
@@ -208,7 +212,10 @@ class FlowView(View):
     def dead_link(self, error: services.TokenError) -> HttpResponse:
         """Say what is wrong with a link, and offer a new one."""
         reason = "malformed" if error.is_malformed else error.reason
-        template_name, status = DEAD_LINKS[reason]
+        pages = DEAD_LINKS
+        if error.purpose == Purpose.INVITATION:
+            pages = DEAD_LINKS | DEAD_INVITATIONS
+        template_name, status = pages[reason]
         return self.page(
             template_name,
             status=status,

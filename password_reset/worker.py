@@ -18,16 +18,29 @@ from uuid import UUID
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import DatabaseError
+from django.db.models import prefetch_related_objects
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 
-from . import brands, codes, mail_connection, mailer, metrics, ratelimit, tokens, users
+from . import (
+    brands,
+    codes,
+    mail_connection,
+    mailer,
+    metrics,
+    pacing,
+    ratelimit,
+    tokens,
+    users,
+)
 from .budgets import Scope
+from .campaigns import CampaignRow, ForcedPasswordReset, PasswordResetInvitation
 from .conf import conf
 from .embedded import EmbeddedWorker
 from .mail_connection import MailConnection
 from .models import PasswordResetNotice, PasswordResetRequest, PasswordResetToken
 from .outbox import HELD, OutboxQuerySet, OutboxRow
+from .purposes import Purpose, lifetime_of
 from .redaction import redact
 from .senders import Senders
 from .signals import reset_mail_failed
@@ -48,16 +61,10 @@ SENDERS = 8
 #: stop waits for no more than this.
 TASK_SECONDS = 5.0
 
-#: What makes a settled row due once more, for another email.
-AFRESH: dict[str, Any] = {
-    "attempts": 0,
-    "next_attempt_at": None,
-    "processed_at": None,
-    "failed_at": None,
-    "mails_sent": 0,
-    "last_error": "",
-    "claim_id": None,
-}
+#: Seconds that a worker waits for the next slot of a campaign before it ends.
+LINGER = 10.0
+#: The embedded worker comes back by itself.
+EMBEDDED_LINGER = 1.0
 
 Letter = Callable[[MailConnection], None]
 #: The users of an address, or why they could not be looked up.
@@ -86,11 +93,22 @@ class Kind:
     task: Task[[int], None]
     #: Rows whose address belongs to nobody have none.
     jobs: Callable[[list[Any]], Iterator[Job]]
+    #: Emails that nobody waits for: a few at a time, at the pace of their campaign.
+    is_paced: bool = False
 
     @property
     def outbox(self) -> OutboxQuerySet[Any]:
         rows: OutboxQuerySet[Any] = self.model.objects.all()
         return rows
+
+    def claim(self, room: int, age: float = 0.0) -> tuple[list[Any], bool]:
+        """Claim due rows; also return whether there may be more."""
+        rows = _older_than(age, self.outbox)
+        if not self.is_paced:
+            found = rows.claim(room)
+            return found, len(found) == room
+        # No more than leave at once: whoever asks for a link meanwhile comes first.
+        return pacing.claim(rows, min(room, SENDERS)), True
 
 
 @worker_task
@@ -103,6 +121,18 @@ def deliver_request(request_id: int) -> None:
 def deliver_notice(notice_id: int) -> None:
     """Send the email that tells an owner of a changed password."""
     _answer(NOTICES, notice_id)
+
+
+@worker_task
+def deliver_invitation(invitation_id: int) -> None:
+    """Send the link to a first password."""
+    _answer(INVITATIONS, invitation_id)
+
+
+@worker_task
+def deliver_forced_reset(reset_id: int) -> None:
+    """Send the link to somebody whose password the site has ended."""
+    _answer(FORCED_RESETS, reset_id)
 
 
 def wake(task: Task[[int], None], pk: int) -> None:
@@ -130,13 +160,15 @@ def work_off(
     senders: int = 1,
     stopped: Callable[[], bool] = lambda: False,
     progress: Callable[[int], object] = lambda done: None,
+    linger: float = 0.0,
 ) -> int:
-    """Work on what is due, notices first; return on how many rows.
+    """Work on what is due, notices first; return on how many rows. Where a campaign is
+    paced, stay for its next email if that is due within so many seconds.
 
     Ends early when no email can be sent at present: the rest of the batch is released,
     since each row would only wait for the same time-out.
     """
-    return _work_off(limit, senders, stopped, progress)[0]
+    return _work_off(limit, senders, stopped, progress, linger=linger)[0]
 
 
 def _work_off(
@@ -145,6 +177,7 @@ def _work_off(
     stopped: Callable[[], bool],
     progress: Callable[[int], object] = lambda done: None,
     age: Callable[[], float] = lambda: 0.0,
+    linger: float = 0.0,
 ) -> tuple[int, bool]:
     """Also return whether email can be sent at present. Each batch is of rows that have
     reached an age, in seconds.
@@ -154,14 +187,17 @@ def _work_off(
         try:
             while conf.enabled and not crew.is_ended and done != limit:
                 claimed = room if limit is None else min(room, limit - done)
-                kind, rows = _claim(claimed, age())
+                kind, rows, is_more = _claim(claimed, age())
                 if not rows:
+                    crew.drain()
+                    if linger and pacing.wait_for_slot(PACED, linger, stopped):
+                        continue
                     break
                 jobs = _jobs(kind, rows)
                 done += len(rows) - _release(jobs[BATCH:])
                 crew.add(jobs[:BATCH])
                 # Where more is due it is claimed before the others have nothing to do.
-                crew.drain(crew.ready if len(rows) == room else 0)
+                crew.drain(crew.ready if is_more else 0)
                 progress(done - crew.waiting)
                 room = _larger(0 if jobs else room)
             crew.drain()
@@ -212,7 +248,7 @@ def is_work_left() -> bool:
 def _work_off_all(age: Callable[[], float]) -> None:
     if conf.enabled:
         settle_exhausted()
-        _work_off(None, 1, lambda: False, age=age)
+        _work_off(None, 1, lambda: False, age=age, linger=EMBEDDED_LINGER)
 
 
 embedded = EmbeddedWorker(_work_off_all)
@@ -228,18 +264,23 @@ def _answer(kind: Kind, pk: int) -> None:
         work_on(kind, [pk])
         return
     until = monotonic() + TASK_SECONDS
-    _, able = _work_off(None, SENDERS, stopped=lambda: monotonic() > until)
+    _, able = _work_off(
+        None, SENDERS, stopped=lambda: monotonic() > until, linger=LINGER
+    )
     # While no email can be sent, the rows keep their attempts.
     if able and monotonic() > until and is_work_left():
         wake_by_task(kind.task, pk)
 
 
-def _claim(room: int, age: float = 0.0) -> tuple[Kind, list[Any]]:
-    """Claim rows of the first kind that has some due; an empty list when none has."""
+def _claim(room: int, age: float = 0.0) -> tuple[Kind, list[Any], bool]:
+    """Claim rows of the first kind that has some due, and tell whether more may be; an
+    empty list when none has.
+    """
     for kind in KINDS:
-        if rows := _older_than(age, kind.outbox).claim(room):
-            return kind, rows
-    return KINDS[-1], []
+        rows, is_more = kind.claim(room, age)
+        if rows:
+            return kind, rows, is_more
+    return KINDS[-1], [], False
 
 
 def _older_than(seconds: float, rows: OutboxQuerySet[Any]) -> OutboxQuerySet[Any]:
@@ -404,23 +445,45 @@ def _letters(
     all those who have to be told how to log in.
     """
     answers = [(user, users.answer_to(user)) for user in found]
+    invited = _invited([user for user, _ in answers])
     letters: list[Letter] = [
-        partial(_mail_link, row, user)
+        partial(_mail_link, row, user, purpose=invited.get(user.pk, Purpose.RESET))
         for user, answer in answers
-        if answer is users.Answer.LINK and user.pk not in mailed
+        if (answer is users.Answer.LINK or user.pk in invited) and user.pk not in mailed
     ]
-    told = [user for user, answer in answers if answer is users.Answer.EXPLANATION]
+    told = [
+        user
+        for user, answer in answers
+        if answer is users.Answer.EXPLANATION and user.pk not in invited
+    ]
     if told and row.explained_at is None:
         letters.append(partial(_mail_explanation, row, told))
     return letters
 
 
+def _invited(found: list[AbstractBaseUser]) -> dict[Any, Purpose]:
+    """Return which of an address' users have an invitation to set a first password:
+    whoever lost its email asks for a link as everybody does.
+    """
+    keys = [
+        user.pk
+        for user in found
+        if user.is_active and not user.has_usable_password()
+        if not users.must_reset(user)
+    ]
+    if not keys:
+        return {}
+    rows = PasswordResetInvitation.objects.open().filter(user__in=keys)
+    return dict.fromkeys(rows.values_list("user_id", flat=True), Purpose.INVITATION)
+
+
 @sensitive_variables("raw", "code")
 def _mail_link(
-    row: PasswordResetRequest | PasswordResetNotice,
+    row: PasswordResetRequest | PasswordResetNotice | CampaignRow,
     user: AbstractBaseUser,
     connection: MailConnection,
     address: str = "",
+    purpose: Purpose = Purpose.RESET,
 ) -> None:
     raw = tokens.new_token()
     # Committed before the email is sent: a link that arrives is a link that works.
@@ -429,18 +492,26 @@ def _mail_link(
         request=row if isinstance(row, PasswordResetRequest) else None,
         email=address or users.stored_email(user),
         brand=brands.known(row.brand),
+        purpose=purpose,
         token_hash=tokens.digest(raw),
-        fingerprint=tokens.fingerprint(*users.identity(user)),
-        expires_at=timezone.now() + conf.token_lifetime,
+        fingerprint=_fingerprint(user, purpose),
+        expires_at=timezone.now() + lifetime_of(purpose),
         ip_address=row.ip_address,
         user_agent=row.user_agent,
     )
-    code = codes.issue(row, user) if _has_code(row) else ""
-    message = mailer.reset_message(row, user, raw, token.expires_at, token.email, code)
+    code = codes.issue(row, user) if _has_code(row, purpose) else ""
+    message = mailer.reset_message(
+        row, user, raw, token.expires_at, token.email, code, purpose
+    )
     message_id = mailer.send(message, connection)[:255]
     PasswordResetToken.objects.filter(pk=token.pk).update(
         message_id=message_id, sent_at=timezone.now()
     )
+
+
+def _fingerprint(user: AbstractBaseUser, purpose: Purpose) -> str:
+    own = purpose.value if purpose is Purpose.INVITATION else ""
+    return tokens.fingerprint(*users.identity(user), purpose=own)
 
 
 def _mail_explanation(
@@ -458,11 +529,12 @@ def _mail_explanation(
 
 
 def _has_code(
-    row: PasswordResetRequest | PasswordResetNotice,
+    row: PasswordResetRequest | PasswordResetNotice | CampaignRow, purpose: Purpose
 ) -> TypeGuard[PasswordResetRequest]:
     """Return whether somebody waits who could type a code: staff do not."""
     return (
         conf.codes
+        and purpose is Purpose.RESET
         and isinstance(row, PasswordResetRequest)
         and row.source != PasswordResetRequest.Source.ADMIN
     )
@@ -506,6 +578,42 @@ def _mail_notice(row: PasswordResetNotice, connection: MailConnection) -> None:
     mailer.send(mailer.changed_message(row), connection)
 
 
+def _campaign_jobs(rows: list[Any]) -> Iterator[Job]:
+    """Yield the link that the site itself sends, for each row whose user may still have
+    one; settle the others with the reason.
+    """
+    try:
+        prefetch_related_objects(rows, "user")
+        mailed = _mailed_by_campaign(rows)
+    except Exception as error:
+        _record(error)
+        yield from (Job(row, errors=[error], mails_sent=row.mails_sent) for row in rows)
+        return
+    for row in rows:
+        if row.pk in mailed:
+            row.mark_processed(mails_sent=1)
+        elif obstacle := row.obstacle():
+            row.mark_processed(obstacle, mails_sent=row.mails_sent)
+        else:
+            letter = partial(_mail_link, row, row.user, purpose=row.purpose)
+            yield Job(row, [letter], mails_sent=row.mails_sent)
+
+
+def _mailed_by_campaign(rows: list[Any]) -> set[int]:
+    """Return the rows whose link an earlier attempt has sent: a worker may have died
+    before it could settle them.
+    """
+    since = {row.user_id: row.wanted_since for row in rows}
+    sent = PasswordResetToken.objects.filter(
+        user__in=list(since),
+        purpose=rows[0].purpose,
+        request__isnull=True,
+        sent_at__isnull=False,
+    ).values_list("user_id", "created_at")
+    done = {user_id for user_id, made in sent if made >= since[user_id]}
+    return {row.pk for row in rows if row.user_id in done}
+
+
 def _record(error: Exception) -> Exception:
     """Count and log a failure. No frames are logged: their variables hold the link."""
     if isinstance(error, DatabaseError):
@@ -520,6 +628,14 @@ def _record(error: Exception) -> Exception:
 
 NOTICES = Kind(PasswordResetNotice, "reset_notice", deliver_notice, _notice_jobs)
 REQUESTS = Kind(PasswordResetRequest, "reset_request", deliver_request, _request_jobs)
-#: In the order in which they are worked on: a notice may tell of a theft. Another kind
-#: of email is another entry.
-KINDS = (NOTICES, REQUESTS)
+FORCED_RESETS = Kind(
+    ForcedPasswordReset, "forced_reset", deliver_forced_reset, _campaign_jobs, True
+)
+INVITATIONS = Kind(
+    PasswordResetInvitation, "invitation", deliver_invitation, _campaign_jobs, True
+)
+#: In the order in which they are worked on: a notice may tell of a theft, somebody
+#: waits for what they asked for, and nobody for what the site sends by itself. Another
+#: kind of email is another entry.
+KINDS = (NOTICES, REQUESTS, FORCED_RESETS, INVITATIONS)
+PACED = [kind.model.purpose.value for kind in KINDS if kind.is_paced]

@@ -12,6 +12,12 @@ UPDATE password_reset_requests SET failed_at = now(), last_error = 'restored'
 WHERE processed_at IS NULL AND failed_at IS NULL;
 UPDATE password_reset_notices SET failed_at = now(), last_error = 'restored'
 WHERE processed_at IS NULL AND failed_at IS NULL;
+UPDATE password_reset_invitations SET failed_at = now(), last_error = 'restored'
+WHERE processed_at IS NULL AND failed_at IS NULL;
+-- A forced reset whose passwords the backup has brought back is done once more: docs/incident.md.
+UPDATE password_reset_forced_resets SET failed_at = now(), last_error = 'restored'
+WHERE processed_at IS NULL AND failed_at IS NULL;
+UPDATE password_reset_campaigns SET completed_at = now(), open_key = NULL WHERE completed_at IS NULL;
 
 -- Everybody logs in again: a session that a reset ended since would live in the old rows.
 DELETE FROM django_session;

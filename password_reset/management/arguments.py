@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import math
+import re
 from argparse import ArgumentTypeError
+
+RATE = re.compile(r"([0-9]+(?:\.[0-9]+)?)/([smh])")
+SECONDS = {"s": 1, "m": 60, "h": 3600}
 
 
 def positive_integer(text: str) -> int:
@@ -22,3 +26,11 @@ def positive_seconds(text: str) -> float:
     if not 0 < seconds < math.inf:
         raise ArgumentTypeError(f"{text} is not a number of seconds above zero")
     return seconds
+
+
+def rate(text: str) -> float:
+    """Return emails a second, of a number a second, minute or hour such as ``50/s``."""
+    match = RATE.fullmatch(text)
+    if not match or float(match[1]) <= 0:
+        raise ArgumentTypeError(f"{text} is not a rate such as 50/s, 600/m or 1000/h")
+    return float(match[1]) / SECONDS[match[2]]

@@ -66,6 +66,7 @@ class Command(BaseCommand):
             limit=None,
             concurrency=options["concurrency"],
             stopped=lambda: time.monotonic() > until,
+            linger=services.LINGER,
             progress=self.progress,
         )
         self.stdout.write(f"{counted(done)} processed.")
@@ -87,7 +88,10 @@ class Command(BaseCommand):
             close_old_connections()
             try:
                 services.process_due(
-                    limit=None, concurrency=concurrency, stopped=lambda: self.stopped
+                    limit=None,
+                    concurrency=concurrency,
+                    stopped=lambda: self.stopped,
+                    linger=services.LINGER,
                 )
             except services.DEPENDENCY_DOWN as error:
                 logger.warning(

@@ -1,0 +1,57 @@
+"""How fast the emails of a campaign leave: a slot for each, given out by the database,
+so that all workers together keep one pace.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from django.utils import timezone
+
+from .campaigns import PasswordResetCampaign
+from .outbox import OutboxQuerySet
+
+#: Seconds between two looks at other work while a slot is waited for.
+NAP = 0.2
+
+
+def claim(rows: OutboxQuerySet[Any], room: int) -> list[Any]:
+    """Claim rows that no campaign paces, or of a campaign whose next slot has come."""
+    if found := rows.filter(campaign__isnull=True).claim(room):
+        return found
+    for campaign in PasswordResetCampaign.objects.running(rows.model.purpose.value):
+        if found := _of_campaign(campaign, rows.filter(campaign=campaign), room):
+            return found
+    return []
+
+
+def wait_for_slot(
+    kinds: list[str], seconds: float, stopped: Callable[[], bool]
+) -> bool:
+    """Wait for the next slot of a running campaign, at most for a moment; return
+    whether there is one within so many seconds.
+    """
+    slots = [
+        campaign.next_slot_at
+        for kind in kinds
+        for campaign in PasswordResetCampaign.objects.running(kind)
+        if campaign.rate and campaign.rows.due().exists()
+    ]
+    if not slots or stopped():
+        return False
+    wait = (min(slots) - timezone.now()).total_seconds()
+    time.sleep(max(0.0, min(wait, NAP)))
+    return wait <= seconds
+
+
+def _of_campaign(
+    campaign: PasswordResetCampaign, rows: OutboxQuerySet[Any], room: int
+) -> list[Any]:
+    if rows.due().exists():
+        slots = campaign.take_slots(room)
+        return rows.claim(slots) if slots else []
+    if campaign.completed_at and not rows.pending().exists():
+        campaign.finish()
+    return []
