@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from password_reset import factors, services
+from password_reset.campaigns import ForcedPasswordReset, PasswordResetInvitation
 from password_reset.checks.sending import NO_WORKER_AFTER
 from password_reset.conf import conf
 from password_reset.models import (
@@ -28,9 +29,9 @@ from password_reset.ratelimit import (
     address_retry_after,
     second_factor_retry_after,
 )
-from password_reset.users import Answer, answer_to, stored_email
+from password_reset.users import Answer, answer_to, must_reset, stored_email
 
-from . import reasons, sending
+from . import campaign_states, reasons, sending
 from .states import at, of_link, of_second_factor
 
 #: Requests and accounts that a page shows.
@@ -104,6 +105,7 @@ def of_account(user: Any) -> Account:
     )
     rest = (
         *_passwordless(user),
+        *_site_of(user),
         *_second_factor_of(user),
         *_links_of(user),
         *_changes_of(user),
@@ -173,7 +175,12 @@ def _limit_of(address: str) -> Iterator[Finding]:
 def _passwordless(user: Any) -> Iterator[Finding]:
     """Say which other email goes to an account without a password."""
     answer = answer_to(user)
-    if answer is Answer.EXPLANATION:
+    if must_reset(user):
+        yield Finding(
+            "warning",
+            _("The site has ended the password: a link lets its owner choose another."),
+        )
+    elif answer is Answer.EXPLANATION:
         yield Finding(
             "warning",
             _(
@@ -186,6 +193,30 @@ def _passwordless(user: Any) -> Iterator[Finding]:
             "info",
             _("The account has no password: a link lets its owner set a first one."),
         )
+
+
+def _site_of(user: Any) -> Iterator[Finding]:
+    """Say what the site has sent by itself, and what became of it."""
+    if row := PasswordResetInvitation.objects.filter(user_id=user.pk).first():
+        words = {
+            "time": at(row.asked_at),
+            "by": row.invited_by or _("the site"),
+            "state": campaign_states.of_invitation(row),
+        }
+        sentence = _("At %(time)s invited by %(by)s to choose a password: %(state)s")
+        yield Finding("info", sentence % words)
+    last = ForcedPasswordReset.objects.filter(user_id=user.pk).order_by("-pk").first()
+    if last is not None and last.forced_at:
+        words = {
+            "time": at(last.forced_at),
+            "campaign": str(last.campaign),
+            "state": campaign_states.of_forced_reset(last),
+        }
+        sentence = _(
+            "At %(time)s the site ended the password (%(campaign)s); the email: "
+            "%(state)s"
+        )
+        yield Finding("info", sentence % words)
 
 
 def _second_factor_of(user: Any) -> Iterator[Finding]:

@@ -32,7 +32,17 @@ LIMITED = gettext_lazy(
 )
 CRASHED = gettext_lazy("the worker was ended in the middle of it")
 
+#: Why the site mailed somebody nothing by itself.
+CAMPAIGNS = {
+    "inactive": gettext_lazy("the account is not active"),
+    "no_address": gettext_lazy("the account has no mail address"),
+    "has_password": gettext_lazy("the owner has chosen a password meanwhile"),
+    "no_password": gettext_lazy("the account has no password to replace"),
+    "voided": gettext_lazy("the invitation was voided"),
+    "restored": gettext_lazy("it is of before the database was restored"),
+}
 KINDS = {
+    **CAMPAIGNS,
     "crashed": CRASHED,
     HELD: LIMITED,
     "TimeoutError": SILENT,

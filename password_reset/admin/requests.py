@@ -21,7 +21,7 @@ from password_reset.conf import conf
 from password_reset.models import PasswordResetRequest, PasswordResetToken
 from password_reset.outbox import OutboxQuerySet, OutboxRow
 
-from . import reasons, sending, states, support
+from . import inviting, reasons, sending, states, support
 from .accounts import link
 from .brands import BrandColumnMixin
 from .lists import ReadOnlyAdmin, in_chunks, log, pks
@@ -114,6 +114,11 @@ class RequestAdmin(OutboxAdmin):
                 "send/<path:user_id>/",
                 wrap(partial(sending.view, self)),
                 name=f"{name}_send",
+            ),
+            path(
+                "invite/<path:user_id>/",
+                wrap(partial(inviting.view, self)),
+                name=f"{name}_invite",
             ),
             *super().get_urls(),
         ]

@@ -20,7 +20,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from password_reset import flows
 from password_reset.conf import conf
 from password_reset.ratelimit import CounterUnavailable, RateLimited
-from password_reset.users import Answer, answer_to, stored_email
+from password_reset.users import Answer, answer_to, must_reset, stored_email
 from password_reset.visitors import brand_key
 
 from . import accounts
@@ -48,7 +48,7 @@ def refusal(actor: Any, user: Any) -> str:
         return str(SWITCHED_OFF)
     found = list(conf.user_finder(stored_email(user))) if stored_email(user) else []
     if not getattr(actor, "is_superuser", False) and any(
-        map(_is_privileged, [user, *found])
+        map(is_privileged, [user, *found])
     ):
         # Whoever may edit a colleague's address could else send themselves the
         # colleague's link.
@@ -81,7 +81,7 @@ def obstacle(user: Any, found: list[Any]) -> str:
 
 def email_in_words(user: Any) -> str:
     """Return what a user would be sent, where it is not a link to a new password."""
-    if user.has_usable_password():
+    if user.has_usable_password() or must_reset(user):
         return ""
     if answer_to(user) is Answer.EXPLANATION:
         return _("has no password: is told how to log in")
@@ -192,7 +192,8 @@ def confirmation(
     )
 
 
-def _is_privileged(user: Any) -> bool:
+def is_privileged(user: Any) -> bool:
+    """Return whether a user has rights that a colleague could take over."""
     return bool(
         getattr(user, "is_staff", False) or getattr(user, "is_superuser", False)
     )

@@ -36,6 +36,7 @@ class TokenAdmin(BrandColumnMixin, ReadOnlyAdmin):
     fields = (
         "user",
         "email",
+        "purpose",
         "request",
         "state",
         "created_at",
@@ -47,7 +48,7 @@ class TokenAdmin(BrandColumnMixin, ReadOnlyAdmin):
         "ip_address",
         "user_agent",
     )
-    readonly_fields = ("state", "second_factor")
+    readonly_fields = ("state", "purpose", "second_factor")
 
     @admin.action(
         permissions=["void"],

@@ -1,6 +1,7 @@
 """What several tests ask of the outbox and of the mail server."""
 
 from collections import Counter
+from typing import Any
 
 from django.utils import timezone
 
@@ -8,9 +9,11 @@ from password_reset.models import PasswordResetRequest
 from tests.tools.smtp import SmtpServer
 
 
-def let_leases_end() -> None:
-    """Let the leases and pauses of all requests be over, as time would."""
-    PasswordResetRequest.objects.filter(next_attempt_at__isnull=False).update(
+def let_leases_end(model: Any = PasswordResetRequest) -> None:
+    """Let the leases and pauses of all requests be over, as time would; or those of
+    another kind of row.
+    """
+    model.objects.filter(next_attempt_at__isnull=False).update(
         next_attempt_at=timezone.now()
     )
 

@@ -1,0 +1,111 @@
+"""Invite users to choose a first password, from the host's own user admin."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from password_reset import invitations
+from password_reset.conf import conf
+from password_reset.users import stored_email
+
+from . import accounts, sending
+from .lists import log
+
+if TYPE_CHECKING:
+    from .lists import ModelAdmin
+
+INVITE = "password_reset.send_passwordresetinvitation"
+SENTENCES = {
+    "inactive": gettext_lazy("The account is not active."),
+    "no_address": gettext_lazy("The account has no mail address."),
+    "has_password": gettext_lazy("The account has a password: send a reset link."),
+    "must_reset": gettext_lazy(
+        "The site has ended the account's password: send a reset link."
+    ),
+    "has_logged_in": gettext_lazy(
+        "The owner has logged in without a password, such as by single sign-on."
+    ),
+    "waiting": gettext_lazy("An invitation is on its way already."),
+}
+
+
+def refusal(actor: Any, user: Any) -> str:
+    """Return why a user may not be invited; an empty text where they may."""
+    if not conf.enabled:
+        return str(sending.SWITCHED_OFF)
+    if not getattr(actor, "is_superuser", False) and sending.is_privileged(user):
+        return _("The account is of a member of staff: only a superuser may invite it.")
+    reason = invitations.refusal(user)
+    return str(SENTENCES[reason]) if reason else ""
+
+
+def view(model_admin: ModelAdmin, request: HttpRequest, user_id: str) -> HttpResponse:
+    """Ask whether to invite one user, and do so."""
+    site = model_admin.admin_site
+    user = accounts.find(site, request, user_id)
+    if user is None:
+        raise Http404
+    if not request.user.has_perm(INVITE) or not accounts.may_see(site, request, user):
+        raise PermissionDenied
+    if request.method != "POST":
+        return confirmation(model_admin, request, [user])
+    invite(model_admin, request, [user])
+    index = accounts.link(site, "index") or "/"
+    return HttpResponseRedirect(accounts.page(site, request, user) or index)
+
+
+def invite(model_admin: ModelAdmin, request: HttpRequest, users: Iterable[Any]) -> None:
+    """Invite each user, enter it into the admin's log, and tell staff what became of
+    it.
+    """
+    invited: list[Any] = []
+    for user in users:
+        sentence = refusal(request.user, user) or _invited(request, user)
+        if sentence:
+            model_admin.message_user(request, f"{user}: {sentence}", messages.ERROR)
+        else:
+            invited.append(user)
+    if invited:
+        log(request, invited, _("Sent an invitation to choose a password."))
+        count = ngettext(
+            "An invitation is on its way to %(count)d user.",
+            "Invitations are on their way to %(count)d users.",
+            len(invited),
+        )
+        words = count % {"count": len(invited)}
+        model_admin.message_user(request, words, messages.SUCCESS)
+
+
+def confirmation(
+    model_admin: ModelAdmin, request: HttpRequest, users: list[Any]
+) -> TemplateResponse:
+    """Return the page that names who would be invited, and who would not and why."""
+    refusals = [(user, refusal(request.user, user)) for user in users]
+    response = sending.confirmation(model_admin, request, [])
+    response.template_name = "admin/password_reset/invite_confirmation.html"
+    response.context_data = {
+        **(response.context_data or {}),
+        "title": _("Invite to choose a password"),
+        "users": [(user, stored_email(user), "") for user, no in refusals if not no],
+        "refused": [(user, sentence) for user, sentence in refusals if sentence],
+        "token_lifetime": conf.invitation_lifetime,
+    }
+    return response
+
+
+def _invited(request: HttpRequest, user: Any) -> str:
+    """Invite a user; return why not, where somebody else was first."""
+    actor: Any = request.user
+    try:
+        invitations.send_invitation(user, invited_by=actor.get_username())
+    except invitations.InvitationRefused as refused:
+        return str(SENTENCES[refused.reason])
+    return ""
