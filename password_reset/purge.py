@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import OperationalError, connections, router, transaction
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from . import metrics
@@ -129,14 +129,24 @@ def _dead_campaigns() -> dict[str, list[tuple[QuerySet[Any], str]]]:
     after its link has expired as a request is.
     """
     before = timezone.now() - conf.request_retention
+    asked_before = before - conf.invitation_lifetime
     invitations = PasswordResetInvitation.objects.settled().filter(
-        asked_at__lte=before - conf.invitation_lifetime
+        asked_at__lte=asked_before
     )
     resets = ForcedPasswordReset.objects.settled().filter(created_at__lte=before)
+    waits = Q(processed_at__isnull=True, failed_at__isnull=True)
+    own = Q(campaign=OuterRef("pk"))
+    # Not by a join: of its other side no row could be locked.
     campaigns = PasswordResetCampaign.objects.filter(
+        ~Exists(
+            PasswordResetInvitation.objects.filter(
+                own, waits | Q(asked_at__gt=asked_before)
+            )
+        ),
+        ~Exists(
+            ForcedPasswordReset.objects.filter(own, waits | Q(created_at__gt=before))
+        ),
         created_at__lte=before,
-        resets__isnull=True,
-        invitations__isnull=True,
     )
     return {
         "invitations": [(invitations, "asked_at")],

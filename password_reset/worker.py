@@ -101,14 +101,13 @@ class Kind:
         rows: OutboxQuerySet[Any] = self.model.objects.all()
         return rows
 
-    def claim(self, room: int, age: float = 0.0) -> tuple[list[Any], bool]:
-        """Claim due rows; also return whether there may be more."""
+    def claim(self, room: int, age: float = 0.0) -> list[Any]:
+        """Claim due rows that have reached an age, in seconds."""
         rows = _older_than(age, self.outbox)
         if not self.is_paced:
-            found = rows.claim(room)
-            return found, len(found) == room
+            return rows.claim(room)
         # No more than leave at once: whoever asks for a link meanwhile comes first.
-        return pacing.claim(rows, min(room, SENDERS)), True
+        return pacing.claim(rows, min(room, SENDERS))
 
 
 @worker_task
@@ -187,7 +186,7 @@ def _work_off(
         try:
             while conf.enabled and not crew.is_ended and done != limit:
                 claimed = room if limit is None else min(room, limit - done)
-                kind, rows, is_more = _claim(claimed, age())
+                kind, rows = _claim(claimed, age())
                 if not rows:
                     crew.drain()
                     if linger and pacing.wait_for_slot(PACED, linger, stopped):
@@ -197,6 +196,7 @@ def _work_off(
                 done += len(rows) - _release(jobs[BATCH:])
                 crew.add(jobs[:BATCH])
                 # Where more is due it is claimed before the others have nothing to do.
+                is_more = kind.is_paced or len(rows) == room
                 crew.drain(crew.ready if is_more else 0)
                 progress(done - crew.waiting)
                 room = _larger(0 if jobs else room)
@@ -272,15 +272,12 @@ def _answer(kind: Kind, pk: int) -> None:
         wake_by_task(kind.task, pk)
 
 
-def _claim(room: int, age: float = 0.0) -> tuple[Kind, list[Any], bool]:
-    """Claim rows of the first kind that has some due, and tell whether more may be; an
-    empty list when none has.
-    """
+def _claim(room: int, age: float = 0.0) -> tuple[Kind, list[Any]]:
+    """Claim rows of the first kind that has some due; an empty list when none has."""
     for kind in KINDS:
-        rows, is_more = kind.claim(room, age)
-        if rows:
-            return kind, rows, is_more
-    return KINDS[-1], [], False
+        if rows := kind.claim(room, age):
+            return kind, rows
+    return KINDS[-1], []
 
 
 def _older_than(seconds: float, rows: OutboxQuerySet[Any]) -> OutboxQuerySet[Any]:

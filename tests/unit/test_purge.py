@@ -16,6 +16,11 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from password_reset import services, tokens
+from password_reset.campaigns import (
+    ForcedPasswordReset,
+    PasswordResetCampaign,
+    PasswordResetInvitation,
+)
 from password_reset.models import (
     PasswordResetNotice,
     PasswordResetRequest,
@@ -230,7 +235,15 @@ def dead_rows(user):
         user=user, email=user.email, created_at=long_ago, failed_at=long_ago
     )
     UserSession.objects.create(user=user, session_key="k" * 32, created_at=long_ago)
-    return {"tokens": 4, "requests": 1, "notices": 1, "sessions": 1, "codes": 0}
+    campaign = PasswordResetCampaign.objects.create(kind="forced", created_at=long_ago)
+    ForcedPasswordReset.objects.create(
+        campaign=campaign, user=user, created_at=long_ago, processed_at=long_ago
+    )
+    PasswordResetInvitation.objects.create(
+        user=user, asked_at=long_ago, processed_at=long_ago
+    )
+    counts = {"tokens": 4, "requests": 1, "notices": 1, "sessions": 1, "codes": 0}
+    return {**counts, "invitations": 1, "forced_resets": 1, "campaigns": 1}
 
 
 @pytest.mark.sqlite
@@ -256,11 +269,13 @@ def say(output, *options):
 def test_cron_gets_one_plain_line(dead_rows):
     assert (
         say(io.StringIO(), "--dry-run")
-        == "Would delete 4 tokens, 1 requests, 1 notices, 1 sessions, 0 codes.\n"
+        == "Would delete 4 tokens, 1 requests, 1 notices, 1 sessions, 0 codes, "
+        "1 invitations, 1 forced_resets, 1 campaigns.\n"
     )
     assert (
         say(io.StringIO())
-        == "Deleted 4 tokens, 1 requests, 1 notices, 1 sessions, 0 codes.\n"
+        == "Deleted 4 tokens, 1 requests, 1 notices, 1 sessions, 0 codes, "
+        "1 invitations, 1 forced_resets, 1 campaigns.\n"
     )
 
 
@@ -272,7 +287,24 @@ def test_a_terminal_sees_the_count_grow(dead_rows):
         "2 rows deleted",
         "3 rows deleted",
     ]
-    assert said[-1] == "Deleted 4 tokens, 1 requests, 1 notices, 1 sessions, 0 codes.\n"
+    assert said[-1].endswith("1 forced_resets, 1 campaigns.\n")
+
+
+@pytest.mark.sqlite
+def test_what_the_site_sends_is_kept_while_it_waits_or_works(user):
+    long_ago = timezone.now() - 400 * DAY
+    campaign = PasswordResetCampaign.objects.create(kind="forced", created_at=long_ago)
+    ForcedPasswordReset.objects.create(
+        campaign=campaign, user=user, created_at=long_ago
+    )
+    PasswordResetInvitation.objects.create(
+        user=user, asked_at=timezone.now() - 36 * DAY, processed_at=long_ago
+    )
+    services.purge()
+    assert ForcedPasswordReset.objects.exists()
+    assert PasswordResetInvitation.objects.exists()
+    PasswordResetInvitation.objects.update(asked_at=timezone.now() - 38 * DAY)
+    assert services.purge().invitations == 1
 
 
 @pytest.mark.sqlite
