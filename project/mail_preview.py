@@ -14,11 +14,12 @@ from django.views.generic import TemplateView
 from password_reset import mailer
 from password_reset.conf import conf
 from password_reset.models import PasswordResetNotice, PasswordResetRequest
+from password_reset.purposes import Purpose, lifetime_of
 
 from .mailbox import show
 from .models import User
 
-KINDS = ("reset", "explanation", "changed")
+KINDS = ("reset", "explanation", "changed", "invitation", "forced")
 BROWSER = (
     "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:145.0) Gecko/20100101 Firefox/145.0"
 )
@@ -41,6 +42,10 @@ def sample(kind: str, language: str) -> EmailMultiAlternatives:
         return mailer.reset_message(
             request, user, "0" * 64, timezone.now() + conf.token_lifetime
         )
+    if kind in {"invitation", "forced"}:
+        purpose, row = Purpose(kind), PasswordResetNotice(email=user.email)
+        ends = timezone.now() + lifetime_of(purpose)
+        return mailer.reset_message(row, user, "0" * 64, ends, purpose=purpose)
     notice = PasswordResetNotice(
         user=user, email=user.email, sessions_deleted=2, **caller
     )

@@ -13,7 +13,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils.module_loading import import_string
 
-from password_reset import people
+from password_reset import forced_resets, people
+from password_reset.campaigns import PasswordResetCampaign
 from password_reset.conf import conf
 
 from .arguments import rate
@@ -97,6 +98,16 @@ def end_progress(command: BaseCommand) -> None:
     """Begin a new line where ``progress`` has written one."""
     if command.stdout.isatty():
         command.stdout.write("")
+
+
+def wake(command: BaseCommand, campaign: PasswordResetCampaign) -> None:
+    """Wake a worker for the emails, or say what sends them."""
+    if conf.has_embedded_worker():
+        # A thread of this process would die with it, in the middle of an email.
+        words = "The emails leave with the next run of process_reset_requests."
+        command.stdout.write(words)
+    else:
+        forced_resets.wake(campaign)
 
 
 def counted(number: int) -> str:

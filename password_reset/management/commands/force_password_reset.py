@@ -166,7 +166,7 @@ class Command(BaseCommand):
             campaign, selection.progress(self, total)
         )
         selection.end_progress(self)
-        forced_resets.wake(campaign)
+        selection.wake(self, campaign)
         self.stdout.write(f"Ended the passwords of {counted(ended)}.")
         if failed:
             raise CommandError(

@@ -63,7 +63,7 @@ class Command(BaseCommand):
             progress=selection.progress(self, len(keys)),
         )
         selection.end_progress(self)
-        forced_resets.wake(campaign)
+        selection.wake(self, campaign)
         self.say("Invited", count, refused)
 
     def keys(self, options: dict[str, Any]) -> list[Any]:
