@@ -132,7 +132,8 @@ def end_passwords(
 def force_reset(
     keys: Sequence[Any], *, rate: float | None = None, started_by: str = ""
 ) -> PasswordResetCampaign:
-    """End the passwords of users, given by key, and wake a worker for the emails.
+    """End the passwords of users, given by key, and wake a worker for the emails. A
+    campaign that is not completed has people whom a revoker has failed for.
 
     Whoever is called twice with the same people while the first is at work goes on with
     that campaign.

@@ -119,7 +119,8 @@ def accept(pk: Any, at: datetime) -> None:
 def without_password() -> QuerySet[Any]:
     """Return the users who can be invited: as ``refusal`` says, by their columns."""
     model = get_user_model()
-    users = people.all_users().filter(
+    # Not those whom the host's own manager hides, such as deleted ones.
+    users = model._default_manager.order_by("pk").filter(
         is_active=True, password__startswith=UNUSABLE_PASSWORD_PREFIX
     )
     users = users.exclude(password__startswith=MUST_RESET)

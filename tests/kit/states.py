@@ -10,6 +10,7 @@ from django.core import mail
 from django.utils import timezone
 from django_otp.plugins.otp_email.models import EmailDevice
 
+from password_reset import services
 from password_reset.models import PasswordResetToken
 from tests.kit.browser import Window
 from tests.tools.second_factor import ADAPTER, totp
@@ -241,6 +242,19 @@ def without_a_password(stage: Stage) -> None:
     stage.window.ask(stage.user.email)
 
 
+def invitation(stage: Stage) -> None:
+    stage.user.set_unusable_password()
+    stage.user.save()
+    services.send_invitation(stage.user)
+    stage.goto(f"{RESET}?token={token_in(mail.outbox[-1].body)}")
+
+
+def invitation_expired(stage: Stage) -> None:
+    invitation(stage)
+    PasswordResetToken.objects.update(expires_at=timezone.now())
+    stage.goto(f"{RESET}?token={token_in(mail.outbox[-1].body)}")
+
+
 #: Each state and the status of its page.
 STATES: dict[Callable[[Stage], None], int] = {
     form: 200,
@@ -262,6 +276,8 @@ STATES: dict[Callable[[Stage], None], int] = {
     complete: 200,
     complete_leading_back: 200,
     complete_opened_directly: 200,
+    invitation: 200,
+    invitation_expired: 410,
     link_missing: 200,
     link_expired: 410,
     link_used: 410,

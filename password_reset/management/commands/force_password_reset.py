@@ -9,6 +9,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from password_reset import forced_resets, people
 from password_reset.campaigns import ForcedPasswordReset, PasswordResetCampaign
+from password_reset.conf import conf
 from password_reset.management import selection
 from password_reset.management.selection import counted
 
@@ -168,6 +169,10 @@ class Command(BaseCommand):
         selection.end_progress(self)
         selection.wake(self, campaign)
         self.stdout.write(f"Ended the passwords of {counted(ended)}.")
+        if not conf.enabled:
+            self.stdout.write(
+                "Password reset is switched off: the emails leave when it is on again."
+            )
         if failed:
             raise CommandError(
                 f"{counted(failed)} could not be forced, since a revoker failed (see "

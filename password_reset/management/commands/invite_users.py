@@ -9,6 +9,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from password_reset import forced_resets, invitations, people
 from password_reset.campaigns import PasswordResetCampaign
+from password_reset.conf import conf
 from password_reset.management import selection
 from password_reset.management.selection import counted
 
@@ -47,6 +48,8 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
+        if not conf.enabled:
+            raise CommandError("Password reset is switched off: no link would work.")
         keys = self.keys(options)
         if not keys:
             raise CommandError(
