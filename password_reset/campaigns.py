@@ -40,10 +40,11 @@ Row = TypeVar("Row", bound="CampaignRow")
 class CampaignQuerySet(models.QuerySet["PasswordResetCampaign"]):
     """Named sets of campaigns."""
 
-    def running(self, kind: str) -> Self:
-        """Campaigns of a kind with emails to send, the one that waits longest first."""
-        rows = self.filter(kind=kind, finished_at__isnull=True)
-        return rows.order_by("next_slot_at", "pk")
+    def running(self) -> Self:
+        """Campaigns with emails to send, the one that waits longest for a slot
+        first.
+        """
+        return self.filter(finished_at__isnull=True).order_by("next_slot_at", "pk")
 
 
 class PasswordResetCampaign(models.Model):
@@ -103,9 +104,11 @@ class PasswordResetCampaign(models.Model):
         """Take the right to send some emails now; return how many, 0 when it is too
         early or another worker was first. Decided by the database.
         """
-        if not self.rate:
-            return wanted
         now = timezone.now()
+        if not self.rate:
+            # As fast as the workers are, in turn with the other campaigns.
+            type(self).objects.filter(pk=self.pk).update(next_slot_at=now)
+            return wanted
         if self.next_slot_at > now:
             return 0
         # At most what half a second brings, or the pace would come in lumps.

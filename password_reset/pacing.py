@@ -17,26 +17,26 @@ from .outbox import OutboxQuerySet
 NAP = 0.2
 
 
-def claim(rows: OutboxQuerySet[Any], room: int) -> list[Any]:
-    """Claim rows that no campaign paces, or of a campaign whose next slot has come."""
-    if found := rows.filter(campaign__isnull=True).claim(room):
-        return found
-    for campaign in PasswordResetCampaign.objects.running(rows.model.purpose.value):
-        if found := _of_campaign(campaign, rows.filter(campaign=campaign), room):
-            return found
+def claim(
+    campaign: PasswordResetCampaign, rows: OutboxQuerySet[Any], room: int
+) -> list[Any]:
+    """Claim rows of a campaign whose next slot has come."""
+    rows = rows.filter(campaign=campaign)
+    if rows.due().exists():
+        slots = campaign.take_slots(room)
+        return rows.claim(slots) if slots else []
+    if campaign.completed_at and not rows.pending().exists():
+        campaign.finish()
     return []
 
 
-def wait_for_slot(
-    kinds: list[str], seconds: float, stopped: Callable[[], bool]
-) -> bool:
+def wait_for_slot(seconds: float, stopped: Callable[[], bool]) -> bool:
     """Wait for the next slot of a running campaign, at most for a moment; return
     whether there is one within so many seconds.
     """
     slots = [
         campaign.next_slot_at
-        for kind in kinds
-        for campaign in PasswordResetCampaign.objects.running(kind)
+        for campaign in PasswordResetCampaign.objects.running()
         if campaign.rate and campaign.rows.due().exists()
     ]
     if not slots or stopped():
@@ -44,14 +44,3 @@ def wait_for_slot(
     wait = (min(slots) - timezone.now()).total_seconds()
     time.sleep(max(0.0, min(wait, NAP)))
     return wait <= seconds
-
-
-def _of_campaign(
-    campaign: PasswordResetCampaign, rows: OutboxQuerySet[Any], room: int
-) -> list[Any]:
-    if rows.due().exists():
-        slots = campaign.take_slots(room)
-        return rows.claim(slots) if slots else []
-    if campaign.completed_at and not rows.pending().exists():
-        campaign.finish()
-    return []

@@ -34,7 +34,12 @@ from . import (
     users,
 )
 from .budgets import Scope
-from .campaigns import CampaignRow, ForcedPasswordReset, PasswordResetInvitation
+from .campaigns import (
+    CampaignRow,
+    ForcedPasswordReset,
+    PasswordResetCampaign,
+    PasswordResetInvitation,
+)
 from .conf import conf
 from .embedded import EmbeddedWorker
 from .mail_connection import MailConnection
@@ -102,12 +107,9 @@ class Kind:
         return rows
 
     def claim(self, room: int, age: float = 0.0) -> list[Any]:
-        """Claim due rows that have reached an age, in seconds."""
+        """Claim due rows that have reached an age, in seconds; none of a campaign."""
         rows = _older_than(age, self.outbox)
-        if not self.is_paced:
-            return rows.claim(room)
-        # No more than leave at once: whoever asks for a link meanwhile comes first.
-        return pacing.claim(rows, min(room, SENDERS))
+        return (rows.filter(campaign=None) if self.is_paced else rows).claim(room)
 
 
 @worker_task
@@ -189,7 +191,7 @@ def _work_off(
                 kind, rows = _claim(claimed, age())
                 if not rows:
                     crew.drain()
-                    if linger and pacing.wait_for_slot(PACED, linger, stopped):
+                    if linger and pacing.wait_for_slot(linger, stopped):
                         continue
                     break
                 jobs = _jobs(kind, rows)
@@ -273,9 +275,17 @@ def _answer(kind: Kind, pk: int) -> None:
 
 
 def _claim(room: int, age: float = 0.0) -> tuple[Kind, list[Any]]:
-    """Claim rows of the first kind that has some due; an empty list when none has."""
-    for kind in KINDS:
+    """Claim rows of the first kind that has some due, and after all of them those of a
+    campaign; an empty list when there are none.
+    """
+    for kind in UNPACED:
         if rows := kind.claim(room, age):
+            return kind, rows
+    # No more than leave at once: whoever asks for a link meanwhile comes first.
+    few = min(room, SENDERS)
+    for campaign in PasswordResetCampaign.objects.running():
+        kind = PACED[campaign.kind]
+        if rows := pacing.claim(campaign, _older_than(age, kind.outbox), few):
             return kind, rows
     return KINDS[-1], []
 
@@ -634,5 +644,7 @@ INVITATIONS = Kind(
 #: In the order in which they are worked on: a notice may tell of a theft, somebody
 #: waits for what they asked for, and nobody for what the site sends by itself. Another
 #: kind of email is another entry.
-KINDS = (NOTICES, REQUESTS, FORCED_RESETS, INVITATIONS)
-PACED = [kind.model.purpose.value for kind in KINDS if kind.is_paced]
+KINDS = (NOTICES, REQUESTS, INVITATIONS, FORCED_RESETS)
+#: Those with rows of no campaign; one that staff send is asked for by somebody too.
+UNPACED = (NOTICES, REQUESTS, INVITATIONS)
+PACED = {kind.model.purpose.value: kind for kind in KINDS if kind.is_paced}

@@ -35,6 +35,8 @@ SENDERS = 8
 SECONDS = 60 + 6 * PEOPLE // RATE
 #: What whoever asks for a link of their own waits for at most.
 PATIENCE = 5
+#: Seconds between two who ask.
+PAUSE = 0.2
 SETTINGS = {"DJANGO_SETTINGS_MODULE": "tests.outage_settings"}
 
 
@@ -79,6 +81,7 @@ class Asker(threading.Thread):
             if self.over.is_set():
                 return
             self.ask(f"asker{number}@example.com")
+            self.over.wait(PAUSE)
 
     def ask(self, email):
         seen, began = len(self.smtp.deliveries), time.monotonic()

@@ -323,6 +323,21 @@ def test_no_more_emails_leave_than_the_pace_allows(settings):
     assert PasswordResetCampaign.objects.get().finished_at
 
 
+def test_campaigns_take_turns_and_one_invitation_waits_for_none(settings):
+    settings.PASSWORD_RESET_TASK_BACKEND = None
+    UserFactory.create_batch(9)
+    force("--all")
+    new = without_password()
+    call_command("invite_users", new.email)
+    services.send_invitation(without_password(email="single@example.com"))
+    services.process_due(1)
+    assert mail.outbox[0].to == ["single@example.com"]
+    PasswordResetCampaign.objects.update(next_slot_at=timezone.now())
+    services.process_due(9)
+    assert new.email in {message.to[0] for message in mail.outbox}
+    assert len(mail.outbox) == 10
+
+
 def test_what_people_ask_for_comes_first(client, ada, settings):
     settings.PASSWORD_RESET_TASK_BACKEND = None
     UserFactory.create_batch(3)
