@@ -90,13 +90,17 @@ def test_an_invitation_works_for_its_own_lifetime(client, new, settings):
         assert look(client, raw).status_code == 410
 
 
-def test_an_expired_invitation_says_whom_to_ask_and_sends_a_new_one(client, new):
+def test_an_expired_invitation_says_whom_to_ask_and_sends_a_new_one(
+    client, new, settings
+):
+    settings.PASSWORD_RESET_APP_NAME = "The Library"
     raw = invite(new)
     PasswordResetToken.objects.update(expires_at=timezone.now())
     page = look(client, raw)
     assert page.status_code == 410
     assert "This invitation has expired" in page.text
-    assert "ask whoever invited you" in page.text
+    assert "your account at The Library is still there" in page.text
+    assert "ask whoever invited you to The Library" in page.text
     with committed():
         client.post("/forgot-password", {"token": raw})
     fresh = token_in(mail.outbox[-1].body)

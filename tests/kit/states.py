@@ -255,6 +255,11 @@ def invitation_expired(stage: Stage) -> None:
     stage.goto(f"{RESET}?token={token_in(mail.outbox[-1].body)}")
 
 
+def password_ended(stage: Stage) -> None:
+    """Not a page of its own: the mail is."""
+    services.force_reset([stage.user.pk])
+
+
 #: Each state and the status of its page.
 STATES: dict[Callable[[Stage], None], int] = {
     form: 200,
