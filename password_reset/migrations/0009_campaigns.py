@@ -10,7 +10,7 @@ class Migration(migrations.Migration):
     """
 
     dependencies = [
-        ('password_reset', '0007_next_url'),
+        ('password_reset', '0008_brands'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
@@ -58,6 +58,7 @@ class Migration(migrations.Migration):
                 ('last_error', models.CharField(blank=True, max_length=64, verbose_name='last error')),
                 ('disowned_at', models.DateTimeField(blank=True, editable=False, null=True, verbose_name='disowned at')),
                 ('claim_id', models.UUIDField(editable=False, null=True)),
+                ('brand', models.CharField(blank=True, db_default='', default='', max_length=32, verbose_name='brand')),
                 ('email', models.CharField(max_length=320, verbose_name='email')),
                 ('forced_at', models.DateTimeField(blank=True, null=True, verbose_name='password ended at')),
                 ('sessions_deleted', models.PositiveIntegerField(blank=True, null=True, verbose_name='sessions ended')),
@@ -89,6 +90,7 @@ class Migration(migrations.Migration):
                 ('last_error', models.CharField(blank=True, max_length=64, verbose_name='last error')),
                 ('disowned_at', models.DateTimeField(blank=True, editable=False, null=True, verbose_name='disowned at')),
                 ('claim_id', models.UUIDField(editable=False, null=True)),
+                ('brand', models.CharField(blank=True, db_default='', default='', max_length=32, verbose_name='brand')),
                 ('email', models.CharField(max_length=320, verbose_name='email')),
                 ('invited_by', models.CharField(blank=True, max_length=150, verbose_name='invited by')),
                 ('asked_at', models.DateTimeField(default=django.utils.timezone.now, editable=False, verbose_name='asked at')),
