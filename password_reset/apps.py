@@ -16,7 +16,8 @@ class PasswordResetConfig(AppConfig):
 
     def ready(self) -> None:
         # Models exist only now.
-        from . import checks, sessions  # noqa: PLC0415
+        from . import checks, sessions, tracking  # noqa: PLC0415
 
         checks.register_all()
         sessions.connect()
+        tracking.connect()

@@ -13,6 +13,7 @@ from email.headerregistry import AddressHeader
 from email.policy import SMTPUTF8
 from email.utils import parseaddr
 from smtplib import (
+    SMTP,
     SMTPDataError,
     SMTPRecipientsRefused,
     SMTPResponseException,
@@ -26,12 +27,18 @@ from django.core import mail
 from django.core.mail import EmailMessage
 from django.core.mail.backends.smtp import EmailBackend as SmtpBackend
 
+from .deliveries import Sent
+
 if TYPE_CHECKING or django.VERSION >= (6, 1):
     from django.core.mail import mailers
 
 #: RFC 3463: a full mailbox, a mail system that is full or closed, a policy such as a
 #: relay not yet allowed. These heal.
 HEALING = re.compile(rb"5\.(?:2\.2|3\.\d+|7\.\d+)\b")
+#: RFC 3463's code at the beginning of an answer, and how Postfix, Exim and others name
+#: the email in their log.
+ENHANCED = re.compile(r"([245]\.\d{1,3}\.\d{1,3})\b")
+QUEUED = re.compile(r"(?:queued as |\bid=)<?([A-Za-z0-9-]{4,40})(?![\w.@-])")
 #: RFC 5321: the server is about to close the connection.
 CLOSING = 421
 #: Codes that speak of the account or the service, and so of every email; Amazon says
@@ -53,6 +60,9 @@ class MailConnection:
         self._backend: Any = None
         #: Whether the last failure means that no email can be sent at present.
         self.unavailable = False
+        #: What an SMTP server said to the last email that it took.
+        self.answer = ""
+        self._sent: list[Sent] = []
 
     @property
     def is_open(self) -> bool:
@@ -63,6 +73,7 @@ class MailConnection:
         """Send a message. Raises what the mail back end raises."""
         kept = self._backend is not None
         try:
+            self.answer = ""
             _hand_over(self._open(), message)
         except Exception as error:
             self.close()
@@ -84,11 +95,35 @@ class MailConnection:
             with suppress(Exception):
                 backend.close()
 
+    def note(self, email: str, message_id: str) -> None:
+        """Note whom the last email went to, and its ID."""
+        self._sent.append(Sent(email, message_id, self.answer))
+
+    def take_sent(self) -> list[Sent]:
+        """Return what was noted since the last time."""
+        sent, self._sent = self._sent, []
+        return sent
+
     def _open(self) -> Any:
         if self._backend is None:
             self._backend = _new_backend()
             self._backend.open()
+            self._listen()
         return self._backend
+
+    def _listen(self) -> None:
+        """Keep the answer to an email's end, which smtplib throws away."""
+        smtp = getattr(self._backend, "connection", None)
+        if not isinstance(smtp, SMTP):
+            return
+        send_data = smtp.data
+
+        def data(message: Any) -> Any:
+            answer = send_data(message)
+            self.answer = _in_numbers(*answer)
+            return answer
+
+        smtp.data = data  # type: ignore[method-assign,assignment]
 
 
 def check_address(address: str) -> None:
@@ -189,6 +224,15 @@ def is_outage(error: BaseException) -> bool:
     return isinstance(error, OSError) or type(error).__name__ == "AnymailAPIError"
 
 
+def _in_numbers(code: int, text: bytes) -> str:
+    """Return a server's answer without its words: the codes, and the number by which
+    its log knows the email.
+    """
+    said = text.decode("ascii", "replace")
+    found = [ENHANCED.match(said), QUEUED.search(said)]
+    return " ".join([str(code), *(each[1] for each in found if each)])
+
+
 def _new_backend() -> Any:
     # What `message.send()` does, on either side of the change from EMAIL_BACKEND to
     # MAILERS.
@@ -257,4 +301,19 @@ def _kind(error: BaseException) -> str:
 def _code(error: BaseException) -> str:
     codes = sorted(_smtp_codes(error))
     status = _http_status(error)
-    return " ".join(map(str, codes or ([status] if status else [])))
+    numbers = [*map(str, codes or ([status] if status else []))]
+    return " ".join([*numbers, *_enhanced(error)])
+
+
+def _enhanced(error: BaseException) -> list[str]:
+    """Return the codes of RFC 3463 in the answers of an SMTP server."""
+    said: list[Any] = []
+    if isinstance(error, SMTPRecipientsRefused):
+        said = [text for _code, text in error.recipients.values()]
+    elif isinstance(error, ABOUT_ONE_EMAIL):
+        said = [getattr(error, "smtp_error", b"")]
+    texts = (
+        text.decode("ascii", "replace") if isinstance(text, bytes) else str(text)
+        for text in said
+    )
+    return sorted({found[1] for text in texts if (found := ENHANCED.match(text))})

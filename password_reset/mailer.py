@@ -269,6 +269,8 @@ def send(message: EmailMessage, connection: MailConnection) -> str:
     connection.send(message)
     # Amazon and SendGrid give the message an ID of their own.
     status = getattr(message, "anymail_status", None)
-    return str(
+    message_id = str(
         getattr(status, "message_id", None) or message.extra_headers["Message-ID"]
     )
+    connection.note(message.to[0], message_id)
+    return message_id

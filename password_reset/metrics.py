@@ -101,6 +101,12 @@ campaign_pending = _metric(
     "Emails of campaigns that wait for their turn",
     **NEWEST,
 )
+deliveries_total = _metric(
+    "Counter",
+    "deliveries_total",
+    "Total emails by what their provider reported",
+    labelnames=["status"],
+)
 completions_total = _metric("Counter", "completions_total", "Total passwords reset")
 request_to_reset_seconds = _metric(
     "Histogram",

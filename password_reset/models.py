@@ -22,24 +22,27 @@ from .campaigns import (
     PasswordResetCampaign,
     PasswordResetInvitation,
 )
+from .deliveries import PREFIX, PasswordResetDelivery
 from .outbox import OutboxQuerySet, OutboxRow, PrimaryManager
 from .purposes import Purpose
 from .users import Answer, answer_to, identity
 
 __all__ = [
     "ForcedPasswordReset",
+    "LongNameIndex",
     "PasswordResetCampaign",
     "PasswordResetCode",
+    "PasswordResetDelivery",
     "PasswordResetInvitation",
     "PasswordResetNotice",
     "PasswordResetRequest",
     "PasswordResetToken",
+    "PasswordResetTokenQuerySet",
+    "SecretQuerySet",
     "UserSession",
+    "UserSessionQuerySet",
 ]
 
-#: PostgreSQL's operator class by which an index answers "begins with" in every
-#: collation; equality too.
-PREFIX = "varchar_pattern_ops"
 #: Where a site has no brands, their index is empty.
 BRANDED = ~Q(brand="")
 Secret = TypeVar("Secret", bound=models.Model)
@@ -124,6 +127,10 @@ class PasswordResetRequest(OutboxRow):
             (
                 "explain_passwordresetrequest",
                 "Can see why a person cannot reset their password",
+            ),
+            (
+                "erase_passwordresetrequest",
+                "Can erase what is kept of an email address",
             ),
         ]
 

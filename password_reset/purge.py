@@ -22,6 +22,7 @@ from .codes import HANDLE_LIFETIME
 from .conf import conf
 from .models import (
     PasswordResetCode,
+    PasswordResetDelivery,
     PasswordResetNotice,
     PasswordResetRequest,
     PasswordResetToken,
@@ -49,6 +50,7 @@ class PurgeResult:
     invitations: int = 0
     forced_resets: int = 0
     campaigns: int = 0
+    deliveries: int = 0
 
 
 def purge(
@@ -120,6 +122,12 @@ def _dead_rows() -> dict[str, list[tuple[QuerySet[Any], str]]]:
             )
         ],
         **_dead_campaigns(),
+        "deliveries": [
+            (
+                PasswordResetDelivery.objects.filter(sent_at__lte=requests_before),
+                "sent_at",
+            )
+        ],
         "sessions": [(UserSession.objects.outlived(), "created_at")],
     }
 

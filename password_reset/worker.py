@@ -25,6 +25,7 @@ from django.views.decorators.debug import sensitive_variables
 from . import (
     brands,
     codes,
+    deliveries,
     mail_connection,
     mailer,
     metrics,
@@ -41,6 +42,7 @@ from .campaigns import (
     PasswordResetInvitation,
 )
 from .conf import conf
+from .deliveries import Sent
 from .embedded import EmbeddedWorker
 from .mail_connection import MailConnection
 from .models import PasswordResetNotice, PasswordResetRequest, PasswordResetToken
@@ -353,7 +355,19 @@ def _work(job: Job, connection: MailConnection) -> None:
                 job.mails_sent += 1
             except Exception as error:
                 job.errors.append(_record(error))
+            _remember(job.row, connection.take_sent())
         _settle(job)
+
+
+def _remember(row: OutboxRow, sent: list[Sent]) -> None:
+    """Write down what was sent. A failure of that must not make an email that was sent
+    look like one that was not.
+    """
+    try:
+        if sent:
+            deliveries.remember(row, sent)
+    except DatabaseError as error:
+        _record(error)
 
 
 def _settle(job: Job) -> None:

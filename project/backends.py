@@ -147,6 +147,7 @@ def _anymail(values: Values) -> dict[str, Any]:
     """Return the settings of the providers with a web API."""
     settings: dict[str, Any] = {
         "REQUESTS_TIMEOUT": MAIL_TIMEOUT,
+        "WEBHOOK_SECRET": values["ANYMAIL_WEBHOOK_SECRET"],
         "SENDGRID_API_KEY": values["SENDGRID_API_KEY"],
         # A tracked link is rewritten to lead through the provider, secret included.
         "SENDGRID_SEND_DEFAULTS": {
@@ -167,6 +168,8 @@ def _anymail(values: Values) -> dict[str, Any]:
             },
         },
     }
+    if key := values["SENDGRID_WEBHOOK_KEY"]:
+        settings["SENDGRID_TRACKING_WEBHOOK_VERIFICATION_KEY"] = key
     if values["SENDGRID_API_URL"]:
         settings["SENDGRID_API_URL"] = values["SENDGRID_API_URL"]
     return settings

@@ -12,6 +12,8 @@ from .parsers import Values, one_of
 POSTGRESQL = "django.db.backends.postgresql"
 DEVELOPMENT_SECRET = "development only: anybody can read this in the public source code"  # noqa: S105
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+#: The providers that report what became of an email.
+WEBHOOKS = frozenset({"ses", "sendgrid"})
 #: What examples have in place of a secret.
 PLACEHOLDERS = ("change-me", "changeme", "your-", "secret-here", "development only")
 SECRETS = (
@@ -21,6 +23,7 @@ SECRETS = (
     "SMTP_USER",
     "SMTP_PASSWORD",
     "SENDGRID_API_KEY",
+    "ANYMAIL_WEBHOOK_SECRET",
     "AWS_ACCESS_KEY_ID",
     "AWS_SECRET_ACCESS_KEY",
 )
@@ -57,6 +60,8 @@ def contradictions(values: Values, given: Mapping[str, bool]) -> Iterator[type_f
                 "instance's role is used"
             ),
         )
+    if values["SENDGRID_WEBHOOK_KEY"] and not values["ANYMAIL_WEBHOOK_SECRET"]:
+        yield "ANYMAIL_WEBHOOK_SECRET", "is missing: without it there is no webhook"
     yield from _about_redis(values, given)
     if deployed(values):
         yield from _in_the_open(values)
@@ -122,6 +127,10 @@ def remarks(values: Values) -> Iterator[str]:
         yield (
             "TRUSTED_PROXIES is empty: behind a proxy all visitors would share one "
             "limit of requests."
+        )
+    if values["EMAIL_PROVIDER"] in WEBHOOKS and not values["ANYMAIL_WEBHOOK_SECRET"]:
+        yield (
+            "ANYMAIL_WEBHOOK_SECRET is empty: nobody will know which emails bounced."
         )
     if not values["METRICS_TOKEN"]:
         yield "METRICS_TOKEN is empty: /metrics answers on this machine only."

@@ -88,6 +88,17 @@ VARIABLES = (
     Variable(
         "AWS_ENDPOINT_URL", parsers.endpoint, "https://email.eu-central-1.amazonaws.com"
     ),
+    Variable(
+        "ANYMAIL_WEBHOOK_SECRET",
+        parsers.credentials(16),
+        "mail:$(openssl rand -hex 16)",
+    ),
+    Variable("SENDGRID_WEBHOOK_KEY", parsers.public_key, "MFkwEwYHKoZIzj0CAQYIKoZI…"),
+    Variable(
+        "AWS_SNS_TOPIC_ARN",
+        parsers.text,
+        "arn:aws:sns:eu-central-1:123456789012:mail",
+    ),
     Variable("REDIS_URL", parsers.redis, "redis://localhost:6379", needed=deployed),
     Variable("REDIS_PASSWORD", parsers.text, "your-redis-password"),
     Variable("REDIS_DB", parsers.integer(0, 1000), "0", None),

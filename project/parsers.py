@@ -6,6 +6,7 @@ No message repeats the text that it rejects, since that may be a secret.
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
@@ -152,6 +153,31 @@ def networks(value: str) -> list[str]:
 def listing(value: str) -> list[str]:
     """Accept entries with commas between them."""
     return [entry.strip() for entry in value.split(",") if entry.strip()]
+
+
+def credentials(length: int) -> Parser:
+    """Accept a user name, a colon and a secret, as HTTP's basic authentication."""
+    of_password = secret(length)
+
+    def parse(value: str) -> str:
+        name, colon, password = value.partition(":")
+        if not name or not colon:
+            raise ValueError("must be a name, a colon and a secret")
+        of_password(password)
+        return value
+
+    return parse
+
+
+def public_key(value: str) -> str:
+    """Accept a public key as SendGrid shows it: base64, without lines around it."""
+    try:
+        der = base64.b64decode(value, validate=True)
+    except ValueError:
+        der = b""
+    if not der.startswith(b"0"):
+        raise ValueError("must be the key that SendGrid shows, in one line")
+    return value
 
 
 def secret(length: int) -> Parser:

@@ -163,6 +163,8 @@ if not deployed:
     PASSWORD_RESET_REQUEST_RATE_PER_IP = f"{DEVELOPMENT_REQUESTS_AN_HOUR}/h"
     PASSWORD_RESET_REQUEST_RATE_PER_EMAIL = f"{DEVELOPMENT_REQUESTS_AN_HOUR}/h"
 METRICS_TOKEN = values["METRICS_TOKEN"]
+# The one topic whose notifications the webhook takes; empty: whoever has the secret.
+AWS_SNS_TOPIC_ARN = values["AWS_SNS_TOPIC_ARN"]
 
 # Language, time, files.
 LANGUAGE_CODE = "en"

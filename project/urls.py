@@ -6,7 +6,7 @@ from django.contrib.auth.views import LogoutView
 from django.contrib.staticfiles.urls import staticfiles_urlpatterns
 from django.urls import include, path
 
-from . import health, mail_preview, mailbox, metrics
+from . import health, mail_preview, mailbox, metrics, webhooks
 from .views import AccountView, HomeView, SignInView
 
 # Whoever reads the emails that were sent can use their links: in development only.
@@ -36,6 +36,7 @@ urlpatterns = [
     path("health", health.ready, name="health"),
     path("health/live", health.live, name="health_live"),
     path("metrics", metrics.exposition, name="metrics"),
+    *webhooks.urlpatterns(),
     *development,
     *staticfiles_urlpatterns(),  # with DEBUG only: elsewhere nginx serves them
 ]

@@ -28,7 +28,8 @@ GRANT USAGE ON SCHEMA public TO :"app_user";
 -- Grant permissions: the flow …
 GRANT SELECT, INSERT, UPDATE, DELETE
 ON TABLE password_reset_tokens, password_reset_codes, password_reset_requests, password_reset_notices,
-         password_reset_campaigns, password_reset_invitations, password_reset_forced_resets
+         password_reset_campaigns, password_reset_invitations, password_reset_forced_resets,
+         password_reset_deliveries
 TO :"app_user";
 
 -- … the accounts: nobody is created or deleted, and of a row only what log-in and reset change …

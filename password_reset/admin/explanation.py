@@ -31,7 +31,7 @@ from password_reset.ratelimit import (
 )
 from password_reset.users import Answer, answer_to, must_reset, stored_email
 
-from . import campaign_states, reasons, sending
+from . import campaign_states, deliveries, reasons, sending
 from .states import at, of_link, of_second_factor
 
 #: Requests and accounts that a page shows.
@@ -103,6 +103,9 @@ def of_account(user: Any) -> Account:
         if sentence
         else [Finding("success", _("Nothing is wrong with the account."))]
     )
+    trouble = deliveries.trouble_of(email)
+    if trouble:
+        findings.append(Finding("error", trouble))
     rest = (
         *_passwordless(user),
         *_site_of(user),
@@ -276,6 +279,7 @@ def _changes_of(user: Any) -> Iterator[Finding]:
 
 def _fate(row: PasswordResetRequest) -> Iterator[Finding]:
     yield from _mails_of(row)
+    yield from _reported(row)
     if row.failed_at:
         words = {"time": at(row.failed_at), "reason": reasons.in_words(row.last_error)}
         yield Finding("error", _("At %(time)s given up: %(reason)s.") % words)
@@ -288,6 +292,13 @@ def _fate(row: PasswordResetRequest) -> Iterator[Finding]:
         )
     elif not row.processed_at:
         yield from _wait(row)
+
+
+def _reported(row: PasswordResetRequest) -> Iterator[Finding]:
+    """Say what the mail provider has reported of a request's emails."""
+    for delivery in deliveries.of_row(row):
+        level = "error" if delivery.state in deliveries.TROUBLE else "success"
+        yield Finding(level, deliveries.in_words(delivery))
 
 
 def _mails_of(row: PasswordResetRequest) -> Iterator[Finding]:

@@ -72,6 +72,14 @@ KINDS = {
     "TemplateSyntaxError": TEMPLATE,
     "MailHookFailed": HOOK,
 }
+#: What RFC 3463's code says: the recipient's server knows best.
+ENHANCED = {
+    "4.2.2": gettext_lazy("the mailbox is full"),
+    "5.1.1": gettext_lazy("there is no such mailbox"),
+    "5.1.2": gettext_lazy("the domain of the address takes no mail"),
+    "5.2.1": gettext_lazy("the mailbox is closed"),
+    "5.2.2": gettext_lazy("the mailbox is full"),
+}
 #: What a web API's status says, where its kind of error says nothing.
 STATUSES = {"401": LOG_IN, "403": LOG_IN, "429": SLOW_DOWN, "400": MESSAGE}
 
@@ -83,11 +91,15 @@ def in_words(code: str) -> str:
     if not code:
         return ""
     kind, _space, number = code.partition(" ")
+    number, _space, enhanced = number.partition(" ")
     words = (
-        KINDS.get(kind)
+        ENHANCED.get(enhanced)
+        or KINDS.get(kind)
         or STATUSES.get(number)
         or (PROVIDER if number.startswith("5") else _("something failed"))
     )
+    if enhanced in ENHANCED:
+        return f"{words} ({code})"
     if kind.startswith("SMTP") and number.startswith("4") and words != LOG_IN:
         words = NOT_NOW if kind == "SMTPRecipientsRefused" else SLOW_DOWN
     return f"{words} ({code})"

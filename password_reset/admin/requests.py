@@ -21,7 +21,7 @@ from password_reset.conf import conf
 from password_reset.models import PasswordResetRequest, PasswordResetToken
 from password_reset.outbox import OutboxQuerySet, OutboxRow
 
-from . import inviting, reasons, sending, states, support
+from . import deliveries, inviting, reasons, sending, states, support
 from .accounts import link
 from .brands import BrandColumnMixin
 from .lists import ReadOnlyAdmin, in_chunks, log, pks
@@ -65,6 +65,10 @@ class OutboxAdmin(BrandColumnMixin, ReadOnlyAdmin):
     def trouble(self, row: OutboxRow) -> str:
         return reasons.in_words(row.last_error)
 
+    @admin.display(description=gettext_lazy("what became of the emails"))
+    def delivery(self, row: OutboxRow) -> str:
+        return deliveries.in_lines(deliveries.of_row(row))
+
     def _tell(self, request: HttpRequest, requeued: int) -> None:
         done = ngettext(
             "%(count)d mail is due at once.",
@@ -95,6 +99,7 @@ class RequestAdmin(OutboxAdmin):
         "processed_at",
         "failed_at",
         "mails_sent",
+        "delivery",
         "explained_at",
         "disowned_at",
         "trouble",
@@ -103,7 +108,7 @@ class RequestAdmin(OutboxAdmin):
         "user_agent",
         "language",
     )
-    readonly_fields = ("state", "trouble", "links", "disowned_at")
+    readonly_fields = ("state", "trouble", "delivery", "links", "disowned_at")
 
     def get_urls(self) -> list[URLPattern]:
         name = f"{self.opts.app_label}_{self.opts.model_name}"
@@ -158,10 +163,11 @@ class NoticeAdmin(OutboxAdmin):
         "next_attempt_at",
         "processed_at",
         "failed_at",
+        "delivery",
         "disowned_at",
         "trouble",
         "ip_address",
         "user_agent",
         "language",
     )
-    readonly_fields = ("state", "trouble", "disowned_at")
+    readonly_fields = ("state", "trouble", "delivery", "disowned_at")

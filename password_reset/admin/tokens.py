@@ -19,7 +19,7 @@ from password_reset.models import (
     PasswordResetTokenQuerySet,
 )
 
-from . import states
+from . import deliveries, states
 from .accounts import known_as
 from .brands import BrandColumnMixin
 from .lists import ReadOnlyAdmin, in_chunks, log
@@ -45,10 +45,11 @@ class TokenAdmin(BrandColumnMixin, ReadOnlyAdmin):
         "used_at",
         "second_factor",
         "message_id",
+        "delivery",
         "ip_address",
         "user_agent",
     )
-    readonly_fields = ("state", "purpose", "second_factor")
+    readonly_fields = ("state", "purpose", "second_factor", "delivery")
 
     @admin.action(
         permissions=["void"],
@@ -79,6 +80,10 @@ class TokenAdmin(BrandColumnMixin, ReadOnlyAdmin):
     @admin.display(description=gettext_lazy("second factor"))
     def second_factor(self, token: PasswordResetToken) -> str:
         return states.of_second_factor(token)
+
+    @admin.display(description=gettext_lazy("what became of the email"))
+    def delivery(self, token: PasswordResetToken) -> str:
+        return deliveries.in_lines(deliveries.of_link(token))
 
     def _void(self, request: HttpRequest, chunk: list[Any]) -> int:
         now, tokens = (

@@ -243,7 +243,8 @@ def dead_rows(user):
         user=user, asked_at=long_ago, processed_at=long_ago
     )
     counts = {"tokens": 4, "requests": 1, "notices": 1, "sessions": 1, "codes": 0}
-    return {**counts, "invitations": 1, "forced_resets": 1, "campaigns": 1}
+    ours = {"invitations": 1, "forced_resets": 1, "campaigns": 1}
+    return {**counts, **ours, "deliveries": 0}
 
 
 @pytest.mark.sqlite
@@ -270,12 +271,12 @@ def test_cron_gets_one_plain_line(dead_rows):
     assert (
         say(io.StringIO(), "--dry-run")
         == "Would delete 4 tokens, 1 requests, 1 notices, 1 sessions, 0 codes, "
-        "1 invitations, 1 forced_resets, 1 campaigns.\n"
+        "1 invitations, 1 forced_resets, 1 campaigns, 0 deliveries.\n"
     )
     assert (
         say(io.StringIO())
         == "Deleted 4 tokens, 1 requests, 1 notices, 1 sessions, 0 codes, "
-        "1 invitations, 1 forced_resets, 1 campaigns.\n"
+        "1 invitations, 1 forced_resets, 1 campaigns, 0 deliveries.\n"
     )
 
 
@@ -287,7 +288,7 @@ def test_a_terminal_sees_the_count_grow(dead_rows):
         "2 rows deleted",
         "3 rows deleted",
     ]
-    assert said[-1].endswith("1 forced_resets, 1 campaigns.\n")
+    assert said[-1].endswith("1 campaigns, 0 deliveries.\n")
 
 
 @pytest.mark.sqlite
