@@ -42,6 +42,7 @@ from . import (
 )
 from .campaigns import ForcedPasswordReset, PasswordResetInvitation
 from .conf import conf
+from .erasure import Erased, erase
 from .factors import SecondFactorError, SecondFactorUnavailable
 from .forced_resets import force_reset
 from .invitations import InvitationRefused, send_invitation, void_invitation
@@ -64,6 +65,7 @@ from .visitors import client_network
 
 __all__ = [
     "Backlog",
+    "Erased",
     "InvitationRefused",
     "Origin",
     "PurgeResult",
@@ -73,6 +75,7 @@ __all__ = [
     "SecondFactorUnavailable",
     "TokenError",
     "backlog",
+    "erase",
     "find_token",
     "force_reset",
     "latest_request",

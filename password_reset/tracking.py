@@ -162,7 +162,7 @@ def _is_soft(event: Any, code: str, number: str) -> bool:
 
 
 def _is_refused(event: Any) -> bool:
-    return event.event_type != "deferred"
+    return str(event.event_type) != "deferred"
 
 
 def _said(event: Any) -> str:

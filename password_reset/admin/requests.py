@@ -11,6 +11,7 @@ from django.contrib import admin, messages
 from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
+from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
@@ -21,7 +22,7 @@ from password_reset.conf import conf
 from password_reset.models import PasswordResetRequest, PasswordResetToken
 from password_reset.outbox import OutboxQuerySet, OutboxRow
 
-from . import deliveries, inviting, reasons, sending, states, support
+from . import deliveries, erasing, inviting, reasons, sending, states, support
 from .accounts import link
 from .brands import BrandColumnMixin
 from .lists import ReadOnlyAdmin, in_chunks, log, pks
@@ -86,6 +87,7 @@ class OutboxAdmin(BrandColumnMixin, ReadOnlyAdmin):
 class RequestAdmin(OutboxAdmin):
     """What people typed into the form."""
 
+    actions = [*OutboxAdmin.actions, "erase"]
     kind = worker.REQUESTS
     list_display = ("email", "state", "created_at", "ip_address", "trouble")
     list_filter = (states.OutboxStateFilter,)
@@ -127,6 +129,18 @@ class RequestAdmin(OutboxAdmin):
             ),
             *super().get_urls(),
         ]
+
+    @admin.action(
+        permissions=["erase"],
+        description=gettext_lazy("Erase what is kept of the addresses"),
+    )
+    def erase(
+        self, request: HttpRequest, queryset: OutboxQuerySet[Any]
+    ) -> TemplateResponse | None:
+        return erasing.view(self, request, queryset)
+
+    def has_erase_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("password_reset.erase_passwordresetrequest")
 
     def of_users(self, users: QuerySet[Any]) -> Q:
         """A request knows no user; the links that it led to do."""
