@@ -106,7 +106,7 @@ class MailConnection:
 
     def _open(self) -> Any:
         if self._backend is None:
-            self._backend = _new_backend()
+            self._backend = new_backend()
             self._backend.open()
             self._listen()
         return self._backend
@@ -137,7 +137,7 @@ def check_address(address: str) -> None:
         same = False
     if not same or not mailbox.domain or not address.isprintable():
         raise Undeliverable("The address on file is not one mail address.")
-    backend = _new_backend()
+    backend = new_backend()
     if isinstance(backend, SmtpBackend) and not _is_international(address):
         _check_for_smtp(backend, address)
 
@@ -233,7 +233,8 @@ def _in_numbers(code: int, text: bytes) -> str:
     return " ".join([str(code), *(each[1] for each in found if each)])
 
 
-def _new_backend() -> Any:
+def new_backend() -> Any:
+    """Return the back end by which this site sends."""
     # What `message.send()` does, on either side of the change from EMAIL_BACKEND to
     # MAILERS.
     return mailers.default if django.VERSION >= (6, 1) else mail.get_connection()

@@ -41,6 +41,7 @@ class Page(StrEnum):
     COMPLETE = "complete"
     DISOWN = "disown"
     STYLE = "style"
+    DOCTOR = "doctor"
 
 
 def path_of(page: Page) -> str:

@@ -117,7 +117,7 @@ def client_address(request: HttpRequest) -> Address | None:
     """
     forwarded = request.META.get("HTTP_X_FORWARDED_FOR", "")
     peer_text = request.META.get("REMOTE_ADDR", "")
-    if not _is_trusted(peer_text):
+    if not is_trusted(peer_text):
         _notice_unknown_proxy(peer_text, forwarded)
         return parse_address(peer_text)
     client = parse_address(peer_text)
@@ -126,7 +126,7 @@ def client_address(request: HttpRequest) -> Address | None:
         if address is None:
             return client
         client = address
-        if not _is_trusted(str(address)):
+        if not is_trusted(str(address)):
             return client
     return client
 
@@ -209,7 +209,10 @@ def browser_in_words(user_agent: str) -> str:
     )
 
 
-def _is_trusted(peer: str) -> bool:
+def is_trusted(peer: str) -> bool:
+    """Return whether an address is of a proxy that is believed; empty is a Unix
+    socket.
+    """
     proxies = conf.trusted_proxies
     if not peer:
         return UNIX_SOCKET in proxies

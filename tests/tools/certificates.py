@@ -22,8 +22,8 @@ def named(name: str) -> x509.Name:
 class Authority:
     """Sign certificates; `path` is the file that clients verify them with."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, days: int = 1) -> None:
+        self.folder, self.days = folder, days
         self.key = ec.generate_private_key(ec.SECP256R1())
         self.name = named(f"Test authority {folder.name}")
         self.path = folder / "ca.pem"
@@ -52,7 +52,7 @@ class Authority:
                 self.name, subject, key.public_key(), x509.random_serial_number()
             )
             .not_valid_before(now - timedelta(days=1))
-            .not_valid_after(now + timedelta(days=1))
+            .not_valid_after(now + timedelta(days=self.days))
             .add_extension(
                 x509.BasicConstraints(ca=is_authority, path_length=None), critical=True
             )
