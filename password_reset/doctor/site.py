@@ -139,11 +139,13 @@ def check_headers(patient: Patient) -> Iterator[Finding]:
 
 def check_cookies(patient: Patient) -> Iterator[Finding]:
     """Cookies travel encrypted, and not from other sites."""
+    if not patient.base_url.startswith("https:"):
+        return
     answer = patient.get(path_of(Page.REQUEST))
     open_ones = [
         name
         for name, secure, same_site in _cookies(answer)
-        if patient.base_url.startswith("https:") and not (secure and same_site)
+        if not (secure and same_site)
     ]
     if open_ones:
         yield fault(

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from django.conf import settings
+from django.contrib.auth import get_user_model
 from django.core.cache import caches
 from django.db import connections, router
 from django.db.migrations.executor import MigrationExecutor
@@ -56,7 +57,9 @@ def check_index(patient: Patient) -> Iterator[Finding]:
     found = check_address_index(None, databases=list(settings.DATABASES))
     for message in found:
         yield warning(message.msg, str(message.hint))
-    if not found:
+    if connections[router.db_for_read(get_user_model())].vendor != "postgresql":
+        yield note("Whether an index serves the look-up is known of PostgreSQL only.")
+    elif not found:
         yield good("The look-up of a user by address has an index.")
 
 
@@ -65,10 +68,11 @@ def check_cache(patient: Patient) -> Iterator[Finding]:
     alias = getattr(settings, "RATELIMIT_USE_CACHE", "default")
     path = settings.CACHES[alias]["BACKEND"]
     if path in WEAK_CACHES:
-        judge = warning if settings.DEBUG else fault
-        yield judge(
-            f"The limits count in CACHES[{alias!r}], where {WEAK_CACHES[path]}.",
-            "Use Redis or Memcached (W004).",
+        text = f"The limits count in CACHES[{alias!r}], where {WEAK_CACHES[path]}."
+        yield (
+            note(text)
+            if settings.DEBUG
+            else fault(text, "Use Redis or Memcached (W004).")
         )
         return
     try:
