@@ -5,7 +5,7 @@ A link's own row dies the night after it expired; staff ask for an email days la
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parseaddr
@@ -126,6 +126,24 @@ def of_row(row: OutboxRow) -> models.QuerySet[PasswordResetDelivery]:
         kind=kind_of(type(row)), row_id=row.pk
     )
     return rows.order_by("pk")
+
+
+def of_rows(
+    rows: Sequence[OutboxRow], *, to: Iterable[str] | None = None
+) -> dict[int, list[PasswordResetDelivery]]:
+    """Return the emails that rows of one kind have led to, by their keys; only those to
+    some addresses where these are given.
+    """
+    wanted = None if to is None else {_spelling(email) for email in to}
+    found: dict[int, list[PasswordResetDelivery]] = {}
+    kinds = {kind_of(type(row)) for row in rows}
+    sent = PasswordResetDelivery.objects.filter(
+        kind__in=kinds, row_id__in=[row.pk for row in rows]
+    )
+    for each in sent.order_by("pk"):
+        if wanted is None or _spelling(each.email) in wanted:
+            found.setdefault(each.row_id, []).append(each)
+    return found
 
 
 def remember(row: OutboxRow, sent: Iterable[Sent]) -> None:

@@ -13,20 +13,28 @@ from django.utils import formats, timezone
 from django.utils.html import format_html_join
 from django.utils.translation import gettext_lazy
 
-from password_reset.deliveries import TROUBLE, Delivery, of_row
+from password_reset.deliveries import TROUBLE, Delivery, of_row, of_rows
 from password_reset.models import PasswordResetDelivery, PasswordResetToken
 
 from .states import at
 
-__all__ = ["TROUBLE", "in_lines", "in_words", "of_link", "of_row", "trouble_of"]
+__all__ = [
+    "TROUBLE",
+    "in_lines",
+    "in_words",
+    "of_link",
+    "of_row",
+    "of_rows",
+    "trouble_of",
+]
 
 #: The codes of `password_reset.tracking`.
 REASONS = {
     "no_mailbox": gettext_lazy("there is no such mailbox"),
-    "no_domain": gettext_lazy("the domain of the address takes no mail"),
+    "no_domain": gettext_lazy("the domain of the address takes no email"),
     "mailbox_disabled": gettext_lazy("the mailbox is closed"),
     "mailbox_full": gettext_lazy("the mailbox is full"),
-    "too_large": gettext_lazy("the mail is too large for the mailbox"),
+    "too_large": gettext_lazy("the email is too large for the mailbox"),
     "timed_out": gettext_lazy("the recipient's server has not taken it in time"),
     "unreachable": gettext_lazy("the recipient's server cannot be reached"),
     "policy": gettext_lazy("a filter refuses it, as one against spam does"),
@@ -36,41 +44,41 @@ REASONS = {
     ),
     "complained_before": gettext_lazy(
         "the mail provider sends nothing to this address, since its reader once "
-        "reported a mail as spam: take it off the provider's suppression list"
+        "reported an email as spam: take it off the provider's suppression list"
     ),
     "unsubscribed": gettext_lazy(
-        "the reader has unsubscribed at the mail provider from all our mails"
+        "the reader has unsubscribed at the mail provider from all our emails"
     ),
     "invalid": gettext_lazy("the mail provider calls the address invalid"),
     "provider": gettext_lazy("the mail provider has trouble of its own"),
 }
 SENTENCES = {
     Delivery.ACCEPTED: gettext_lazy(
-        "At %(time)s the mail server took the mail to %(address)s%(reason)s; nothing "
+        "At %(time)s the mail server took the email to %(address)s%(reason)s; nothing "
         "was reported since."
     ),
     Delivery.DEFERRED: gettext_lazy(
-        "The mail to %(address)s is delayed since %(time)s%(reason)s. The provider "
+        "The email to %(address)s is delayed since %(time)s%(reason)s. The provider "
         "keeps trying."
     ),
     Delivery.DELIVERED: gettext_lazy(
-        "At %(time)s the recipient's server took the mail to %(address)s: it is in the "
-        "mailbox or its spam folder."
+        "At %(time)s the recipient's server took the email to %(address)s: it is in "
+        "the mailbox or its spam folder."
     ),
     Delivery.SOFT_BOUNCED: gettext_lazy(
-        "At %(time)s the mail to %(address)s came back%(reason)s. A later one may get "
+        "At %(time)s the email to %(address)s came back%(reason)s. A later one may get "
         "through."
     ),
     Delivery.BOUNCED: gettext_lazy(
-        "At %(time)s the recipient's server refused the mail to %(address)s for "
-        "good%(reason)s. No other mail will get there: ask for another address."
+        "At %(time)s the recipient's server refused the email to %(address)s for "
+        "good%(reason)s. No other email will get there: ask for another address."
     ),
     Delivery.REJECTED: gettext_lazy(
-        "At %(time)s the mail provider refused to send the mail to "
+        "At %(time)s the mail provider refused to send the email to "
         "%(address)s%(reason)s."
     ),
     Delivery.COMPLAINED: gettext_lazy(
-        "At %(time)s the reader of %(address)s reported the mail as spam. It had "
+        "At %(time)s the reader of %(address)s reported the email as spam. It had "
         "arrived."
     ),
 }

@@ -19,6 +19,7 @@ from password_reset.campaigns import ForcedPasswordReset, PasswordResetInvitatio
 from password_reset.checks.sending import NO_WORKER_AFTER
 from password_reset.conf import conf
 from password_reset.models import (
+    PasswordResetDelivery,
     PasswordResetNotice,
     PasswordResetRequest,
     PasswordResetToken,
@@ -129,9 +130,16 @@ def last_mails(addresses: set[str], users: list[Any]) -> list[Mail]:
     own = PasswordResetToken.objects.filter(user__in=[user.pk for user in users])
     shown = Prefetch("tokens", own)
     recent = rows.order_by("-pk").prefetch_related(shown if users else "tokens")
+    found = list(recent[:RECENT])
+    sent = deliveries.of_rows(found, to=addresses if users else None)
     return [
-        Mail(row.created_at, row.email, row.get_source_display(), list(_fate(row)))
-        for row in recent[:RECENT]
+        Mail(
+            row.created_at,
+            row.email,
+            row.get_source_display(),
+            list(_fate(row, sent.get(row.pk, []))),
+        )
+        for row in found
     ]
 
 
@@ -277,9 +285,11 @@ def _changes_of(user: Any) -> Iterator[Finding]:
         )
 
 
-def _fate(row: PasswordResetRequest) -> Iterator[Finding]:
+def _fate(
+    row: PasswordResetRequest, sent: list[PasswordResetDelivery]
+) -> Iterator[Finding]:
     yield from _mails_of(row)
-    yield from _reported(row)
+    yield from _reported(sent)
     if row.failed_at:
         words = {"time": at(row.failed_at), "reason": reasons.in_words(row.last_error)}
         yield Finding("error", _("At %(time)s given up: %(reason)s.") % words)
@@ -294,9 +304,9 @@ def _fate(row: PasswordResetRequest) -> Iterator[Finding]:
         yield from _wait(row)
 
 
-def _reported(row: PasswordResetRequest) -> Iterator[Finding]:
+def _reported(sent: list[PasswordResetDelivery]) -> Iterator[Finding]:
     """Say what the mail provider has reported of a request's emails."""
-    for delivery in deliveries.of_row(row):
+    for delivery in sent:
         level = "error" if delivery.state in deliveries.TROUBLE else "success"
         yield Finding(level, deliveries.in_words(delivery))
 

@@ -76,7 +76,7 @@ KINDS = {
 ENHANCED = {
     "4.2.2": gettext_lazy("the mailbox is full"),
     "5.1.1": gettext_lazy("there is no such mailbox"),
-    "5.1.2": gettext_lazy("the domain of the address takes no mail"),
+    "5.1.2": gettext_lazy("the domain of the address takes no email"),
     "5.2.1": gettext_lazy("the mailbox is closed"),
     "5.2.2": gettext_lazy("the mailbox is full"),
 }

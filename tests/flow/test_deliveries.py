@@ -14,13 +14,15 @@ from password_reset import services
 from password_reset.deliveries import (
     Delivery,
     PasswordResetDelivery,
+    Sent,
     UnknownMessage,
     record,
+    remember,
 )
 from password_reset.mail_connection import _in_numbers
 from password_reset.models import PasswordResetNotice, PasswordResetRequest
 from tests.tools.factories import NEW_PASSWORD, UserFactory
-from tests.tools.staff import NOTICES, superuser
+from tests.tools.staff import NOTICES, REQUESTS, superuser
 from tests.tools.walk import ask, mailed_token, spend
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.sqlite]
@@ -63,6 +65,32 @@ def test_staff_sees_what_became_of_a_notice(client, user):
     record(row.message_id, user.email, Delivery.BOUNCED, timezone.now(), "no_mailbox")
     page = superuser().get(f"{NOTICES}{row.row_id}/change/").content.decode()
     assert "there is no such mailbox" in page
+
+
+def test_the_panel_says_nothing_of_emails_to_others(client, user):
+    """As of an account that shares what was typed, but is not to be seen."""
+    ask(client, user.email)
+    request = PasswordResetRequest.objects.get()
+    remember(request, [Sent("hidden@example.com", "another-message")])
+    browser = superuser()
+    page = browser.get(f"{REQUESTS}why/", {"q": user.email}).content.decode()
+    assert f"took the email to {user.email}" in page
+    assert "hidden@example.com" not in page
+
+
+def test_the_panel_asks_for_all_emails_at_once(client, user):
+    for _request in range(3):
+        row = PasswordResetRequest.objects.create(email=user.email, mails_sent=1)
+        remember(row, [Sent(user.email, f"message-{row.pk}")])
+    browser = superuser()
+    with CaptureQueriesContext(connection) as queries:
+        browser.get(f"{REQUESTS}why/", {"q": user.email})
+    asked = [
+        one
+        for one in queries
+        if '"password_reset_deliveries"."row_id" IN' in one["sql"]
+    ]
+    assert len(asked) == 1
 
 
 def test_the_record_outlives_its_link_and_goes_with_its_request(client, user, settings):

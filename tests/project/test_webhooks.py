@@ -272,11 +272,11 @@ FULL = "the mailbox is full"
 WORDS = {
     ("amazon", "Send"): (
         ("accepted", ""),
-        "the mail server took the mail to ada@example.com; nothing was reported",
+        "the mail server took the email to ada@example.com; nothing was reported",
     ),
     ("amazon", "Delivery"): (
         ("delivered", ""),
-        "the recipient's server took the mail to ada@example.com",
+        "the recipient's server took the email to ada@example.com",
     ),
     ("amazon", "DeliveryDelay"): (
         ("deferred", "unreachable 4.4.1"),
@@ -284,7 +284,7 @@ WORDS = {
     ),
     ("amazon", "Bounce hard"): (
         ("bounced", "no_mailbox 5.1.1"),
-        "for good: there is no such mailbox (5.1.1). No other mail will get there",
+        "for good: there is no such mailbox (5.1.1). No other email will get there",
     ),
     ("amazon", "Bounce soft"): (
         ("soft_bounced", "mailbox_full 4.2.2"),
@@ -294,7 +294,7 @@ WORDS = {
         ("bounced", "suppressed 5.1.1"),
         "take it off the provider's suppression list (5.1.1)",
     ),
-    ("amazon", "Complaint"): (("complained", ""), "reported the mail as spam"),
+    ("amazon", "Complaint"): (("complained", ""), "reported the email as spam"),
     ("amazon", "Reject"): (("rejected", "policy"), "the mail provider refused to send"),
     ("twilio", "processed"): (("accepted", ""), "nothing was reported since"),
     ("twilio", "deferred"): (
@@ -314,7 +314,7 @@ WORDS = {
         ("rejected", "suppressed 5.0.0"),
         "take it off the provider's suppression list (5.0.0)",
     ),
-    ("twilio", "spamreport"): (("complained", ""), "reported the mail as spam"),
+    ("twilio", "spamreport"): (("complained", ""), "reported the email as spam"),
 }
 
 
@@ -532,7 +532,7 @@ def test_what_an_smtp_server_said_is_kept(smtp, user):
     ask(user)
     state, reason = known()
     assert (state, reason[:3]) == ("accepted", "250")
-    assert f"took the mail to ada@example.com ({reason})" in page()
+    assert f"took the email to ada@example.com ({reason})" in page()
 
 
 def test_what_an_smtp_server_refuses_is_said_in_words(smtp, user):
