@@ -11,9 +11,7 @@ from smtplib import SMTPRecipientsRefused, SMTPSenderRefused
 from time import monotonic, sleep
 from typing import Any
 
-import django
 from django.conf import settings
-from django.core import mail
 from django.core.mail import EmailMessage
 from django.core.mail.backends.smtp import EmailBackend as SmtpBackend
 
@@ -155,12 +153,8 @@ def _converse(backend: SmtpBackend) -> None:
 
 def _send_to(address: str) -> None:
     text = f"manage.py doctor of {conf.base_url} has sent this: emails leave."
-    message = EmailMessage(f"{conf.app_name}: test", text, conf.from_email, [address])
-    if django.VERSION >= (6, 1):
-        message.send()
-    else:
-        with mail.get_connection(timeout=TIMEOUT) as connection:
-            connection.send_messages([message])
+    subject = f"{conf.app_name}: test"
+    EmailMessage(subject, text, conf.from_email, [address]).send()
 
 
 def _sends_nothing(text: str) -> Finding:

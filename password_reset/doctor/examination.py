@@ -38,18 +38,18 @@ CHECKS: dict[str, Check] = {
 }
 #: What says nothing where something else is at fault.
 NEEDS = {
-    "index": "database",
-    "eviction": "cache",
-    "https": "web",
-    "headers": "link",
-    "cookies": "web",
-    "proxies": "web",
-    "time zone": "web",
-    "cron": "database",
-    "queue": "database",
-    "worker": "database",
-    "clocks": "database",
-    "webhooks": "database",
+    "index": {"database"},
+    "eviction": {"cache"},
+    "https": {"web"},
+    "headers": {"web", "link"},
+    "cookies": {"web"},
+    "proxies": {"web"},
+    "time zone": {"web"},
+    "cron": {"database"},
+    "queue": {"database"},
+    "worker": {"database"},
+    "clocks": {"database"},
+    "webhooks": {"database"},
 }
 
 
@@ -57,10 +57,12 @@ def examine(patient: Patient) -> Iterator[tuple[str, Finding]]:
     """Yield what each check finds. One that hangs or breaks is a fault of its own."""
     broken: set[str] = set()
     for name, check in CHECKS.items():
-        if NEEDS.get(name) in broken:
+        if NEEDS.get(name, set()) & broken:
             continue
         for finding in _bounded(check, patient):
-            if finding.level is Level.FAULT:
+            # A site without our pages cannot say what it sees.
+            unknown = name == "web" and finding.level is Level.NOTE
+            if unknown or finding.level is Level.FAULT:
                 broken.add(name)
             yield name, finding
 

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from django.conf import settings
 
 from password_reset.conf import conf
-from password_reset.pages import Page, path_of
+from password_reset.pages import Page, is_included, path_of
 
 from .findings import TIMEOUT, Finding, Patient, WebError, fault, good, note, warning
 from .web import NOBODY, Answer, diagnose, get
@@ -32,6 +32,12 @@ def check_web(patient: Patient) -> Iterator[Finding]:
     if not patient.base_url:
         yield fault(
             "No address of the site is known.", "Set PASSWORD_RESET_BASE_URL (E001)."
+        )
+        return
+    if not is_included():
+        yield note(
+            "password_reset.urls is not included, so what the web processes see was "
+            "not examined."
         )
         return
     try:

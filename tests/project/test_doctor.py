@@ -150,6 +150,18 @@ def test_a_certificate_that_ends_soon_is_named(processes, smtp_server, tmp_path)
     is_named(bad, "https", "The certificate ends", "Renew it", "warning")
 
 
+@pytest.mark.urls("password_reset.api_urls")
+def test_of_a_site_with_its_own_pages_the_rest_is_examined(settings, smtp_server):
+    page = f"http://127.0.0.1:{free_port()}/reset#t={{token}}"
+    settings.PASSWORD_RESET_LINK_TEMPLATE = page
+    found = list(
+        examination.examine(findings.Patient(settings.PASSWORD_RESET_BASE_URL))
+    )
+    assert dict(found)["web"].level is findings.Level.NOTE
+    assert not {"headers", "cookies", "proxies"} & {name for name, _one in found}
+    assert dict(found)["worker"].level is findings.Level.GOOD
+
+
 class TestFaults:
     """One by one, each with its remedy; the row of the examination never stays."""
 
