@@ -6,7 +6,7 @@ class Migration(migrations.Migration):
     """A new table, and a permission."""
 
     dependencies = [
-        ('password_reset', '0005_codes'),
+        ('password_reset', '0007_next_url'),
     ]
 
     operations = [
