@@ -6,7 +6,7 @@ class Migration(migrations.Migration):
     """A new table, and a permission."""
 
     dependencies = [
-        ('password_reset', '0007_next_url'),
+        ('password_reset', '0009_campaigns'),
     ]
 
     operations = [
