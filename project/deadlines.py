@@ -24,7 +24,11 @@ class WaitBudget:
     """
 
     def __init__(self, seconds: float) -> None:
-        self.left = seconds
+        self._seconds = self.left = seconds
+
+    def renew(self) -> None:
+        """Begin anew: what was waited for is only busy."""
+        self.left = self._seconds
 
     @contextmanager
     def spending(self) -> Iterator[float]:

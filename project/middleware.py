@@ -19,8 +19,9 @@ logger = logging.getLogger("project.middleware")
 type_get_response = Callable[[HttpRequest], HttpResponse]
 
 PROBES = frozenset({"/health", "/health/live", "/metrics"})
-#: Seconds that a visitor's request may wait for the database altogether.
-PATIENCE = 1.5
+#: Seconds that a visitor's request waits for the database altogether before it looks
+#: whether that is away.
+PATIENCE = 1.2
 #: Staff look through a million rows.
 STAFF_PATIENCE = 25.0
 #: Seconds after which a page for a database that is away may be tried again.

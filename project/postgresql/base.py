@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from time import monotonic
 from typing import Any, TypeVar
 
 import psycopg
 from django.db.backends.postgresql import base
 from psycopg.abc import PQGen
+from psycopg.waiting import Ready
+from psycopg_pool import PoolTimeout
 
 from project.circuit import CircuitBreaker
 from project.deadlines import WaitBudget, wait_budget
@@ -26,9 +29,11 @@ INTERVAL = 0.05
 
 
 class Connection(psycopg.Connection[Any]):
-    """A connection that gives up with the request that waits for it."""
+    """A connection that gives up with the request that waits for it, unless the server
+    is only busy.
+    """
 
-    on_timeout: Callable[[], object] | None = None
+    is_away: Callable[[], bool] = staticmethod(lambda: False)
 
     def wait(
         self,
@@ -39,29 +44,46 @@ class Connection(psycopg.Connection[Any]):
         budget = wait_budget()
         if budget is None or timeout is not None:
             return super().wait(gen, interval, timeout)
-        with budget.spending() as left:
-            try:
-                return super().wait(gen, min(interval, INTERVAL), left)
-            except psycopg.errors._WaitTimeout as error:
-                self._give_up()
-                raise psycopg.OperationalError("no answer in time") from error
+        with budget.spending():
+            watched = self._watched(gen, budget)
+            return super().wait(watched, min(interval, INTERVAL))
 
-    def _give_up(self) -> None:
-        """Close: an answer that comes later is nobody's."""
-        self.close()
-        if self.on_timeout is not None:
-            self.on_timeout()
+    def _watched(self, gen: PQGen[Result], budget: WaitBudget) -> PQGen[Result]:
+        """Pass a conversation on, and end it where the other side has left."""
+        since, left, ready = monotonic(), budget.left, None
+        while True:
+            try:
+                wants = next(gen) if ready is None else gen.send(ready)
+            except StopIteration as end:
+                return end.value  # type: ignore[no-any-return]
+            ready = yield wants
+            if ready == Ready.NONE and monotonic() - since > left:
+                if self.is_away():
+                    self.close()  # an answer that comes later is nobody's
+                    raise psycopg.OperationalError("no answer in time")
+                budget.renew()
+                since, left = monotonic(), budget.left
 
 
 class PatientPool:
-    """A pool whose caller waits no longer than its request may."""
+    """A pool whose caller waits no longer than its request may, unless all connections
+    are only busy.
+    """
 
-    def __init__(self, pool: Any, budget: WaitBudget) -> None:
-        self._pool, self._budget = pool, budget
+    def __init__(
+        self, pool: Any, budget: WaitBudget, is_away: Callable[[], bool]
+    ) -> None:
+        self._pool, self._budget, self._is_away = pool, budget, is_away
 
     def getconn(self) -> Any:
-        with self._budget.spending() as left:
-            return self._pool.getconn(timeout=left)
+        try:
+            with self._budget.spending() as left:
+                return self._pool.getconn(timeout=left)
+        except PoolTimeout:
+            if self._is_away():
+                raise
+        self._budget.renew()
+        return self._pool.getconn()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._pool, name)
@@ -77,36 +99,36 @@ class DatabaseWrapper(base.DatabaseWrapper):
     @property
     def breaker(self) -> CircuitBreaker:
         with self._lock:
-            new = CircuitBreaker("database", self._probe)
+            new = CircuitBreaker("database", self._probe, self._let_go)
             return self._breakers.setdefault(self.alias, new)
 
     @property
     def pool(self) -> Any:
         options = self.settings_dict["OPTIONS"].get("pool")
         if isinstance(options, dict):
-            options.setdefault("connection_class", Connection)
+            options.setdefault("connection_class", self._connection_class())
         pool, budget = super().pool, wait_budget()
-        return pool if pool is None or budget is None else PatientPool(pool, budget)
+        if pool is None or budget is None:
+            return pool
+        return PatientPool(pool, budget, self.breaker.is_away)
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
         if wait_budget() is None:
             return super().get_new_connection(conn_params)
         if self.breaker.is_open:
             raise psycopg.OperationalError("the database is away")
-        try:
-            connection = super().get_new_connection(conn_params)
-        except psycopg.OperationalError:
-            self.breaker.trip()
-            raise
-        connection.on_timeout = self.breaker.trip
-        return connection
+        return super().get_new_connection(conn_params)
+
+    def _connection_class(self) -> type[Connection]:
+        is_away = staticmethod(self.breaker.is_away)
+        return type("Connection", (Connection,), {"is_away": is_away})
 
     def _probe(self) -> None:
-        """Connect as a newcomer does, then let go of a pool that pauses longer and
-        longer between its own attempts.
-        """
         params = self.get_connection_params() | {"connect_timeout": PROBE_TIMEOUT}
         psycopg.connect(**params).close()
+
+    def _let_go(self) -> None:
+        """Leave a pool that pauses longer and longer between its own attempts."""
         old = self._connection_pools.pop(self.alias, None)
         if old is not None:
             old.close(timeout=0)
