@@ -5,6 +5,7 @@ project.wsgi``.
 from __future__ import annotations
 
 import os
+import socket
 
 from . import env, logs
 
@@ -20,3 +21,15 @@ timeout = 30
 accesslog = "-"
 logger_class = "project.accesslog.AccessLogger"
 logconfig_dict = logs.config(_values["LOG_FORMAT"], _values["LOG_LEVEL"])
+
+# gunicorn would tell systemd that it is ready before a worker has loaded the site.
+_NOTIFY_SOCKET = os.environ.pop("NOTIFY_SOCKET", "")
+
+
+def post_worker_init(worker: object) -> None:
+    """Tell systemd that the site answers, as ``sd_notify(3)`` does."""
+    if not _NOTIFY_SOCKET:
+        return
+    address = _NOTIFY_SOCKET.replace("@", "\0", 1)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
+        notify.sendto(b"READY=1", address)

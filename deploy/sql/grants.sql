@@ -17,6 +17,9 @@ WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = :'app_user') \gexec
   ALTER ROLE :"app_user" PASSWORD :'app_password';
 \endif
 
+-- All at once: a site that runs meanwhile never lacks a right.
+BEGIN;
+
 -- Remove all that it had before, by hand or by an older version of this file.
 REVOKE ALL ON ALL TABLES IN SCHEMA public FROM :"app_user";
 REVOKE ALL ON ALL SEQUENCES IN SCHEMA public FROM :"app_user";
@@ -64,3 +67,5 @@ SELECT format('GRANT USAGE, SELECT ON SEQUENCE %s TO %I', sequence.oid::regclass
 FROM pg_class sequence JOIN pg_depend ON pg_depend.objid = sequence.oid AND pg_depend.deptype IN ('a', 'i')
 WHERE sequence.relkind = 'S' AND pg_depend.refclassid = 'pg_class'::regclass
   AND has_table_privilege(:'app_user', pg_depend.refobjid, 'INSERT') \gexec
+
+COMMIT;

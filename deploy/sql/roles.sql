@@ -1,6 +1,7 @@
--- The two roles and the empty database. Run once by PostgreSQL's superuser, who is needed for nothing else:
---   OWNER_DATABASE_PASSWORD=… APP_DATABASE_PASSWORD=… psql --file deploy/sql/roles.sql
--- The owner migrates, the application's role runs the site; neither may create roles or databases or read files of the
+-- The roles and the empty database. Run once by PostgreSQL's superuser, who is needed for nothing else:
+--   OWNER_DATABASE_PASSWORD=… APP_DATABASE_PASSWORD=… BACKUP_DATABASE_PASSWORD=… psql --file deploy/sql/roles.sql
+-- The owner migrates, the application's role runs the site, a third (made where its password is given) reads everything
+-- for backups; none may create roles or databases or read files of the
 -- server. Running it again changes nothing but the passwords that are given. For another database, such as a restored
 -- one: --set database=yourapp_restored.
 \set ON_ERROR_STOP on
@@ -8,6 +9,8 @@
 \getenv owner_password OWNER_DATABASE_PASSWORD
 \getenv app_user APP_DATABASE_USER
 \getenv app_password APP_DATABASE_PASSWORD
+\getenv backup_user BACKUP_DATABASE_USER
+\getenv backup_password BACKUP_DATABASE_PASSWORD
 \if :{?owner}
 \else
   \set owner yourapp_owner
@@ -15,6 +18,10 @@
 \if :{?app_user}
 \else
   \set app_user yourapp_user
+\endif
+\if :{?backup_user}
+\else
+  \set backup_user yourapp_backup
 \endif
 \if :{?database}
 \else
@@ -30,6 +37,13 @@ ALTER ROLE :"app_user" LOGIN NOSUPERUSER NOCREATEROLE NOCREATEDB NOREPLICATION N
 \endif
 \if :{?app_password}
   ALTER ROLE :"app_user" PASSWORD :'app_password';
+\endif
+\if :{?backup_password}
+  SELECT format('CREATE ROLE %I', :'backup_user')
+  WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = :'backup_user') \gexec
+  ALTER ROLE :"backup_user" LOGIN NOSUPERUSER NOCREATEROLE NOCREATEDB NOREPLICATION NOBYPASSRLS PASSWORD :'backup_password';
+  SELECT format('GRANT pg_read_all_data TO %I', :'backup_user')
+  WHERE NOT pg_has_role(:'backup_user', 'pg_read_all_data', 'MEMBER') \gexec
 \endif
 
 SELECT format('CREATE DATABASE %I OWNER %I', :'database', :'owner')
