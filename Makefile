@@ -16,7 +16,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 INSTALL_LOCK := $(PIP) install --no-deps --require-hashes -r
 
 .DEFAULT_GOAL := help
-.PHONY: help install-demo setup run test test-hosts test-kit test-matrix lint format build bench screenshots messages lock clean
+.PHONY: help install-demo setup run test test-hosts test-kit test-server test-matrix lint format build bench screenshots messages lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -71,6 +71,10 @@ test-hosts: $(DEV) ## test the wheel on projects of many shapes, on each Django;
 test-kit: $(DEV) ## test with a browser, nginx, TLS, promtool and MariaDB, installing Debian's packages where it may
 	@tests/kit/install
 	$(BIN)/python -m pytest -m kit tests/kit
+
+test-server: $(DEV) ## install, release, roll back and restore on an empty Debian (debootstrap, systemd-nspawn, root)
+	@tests/server/install
+	$(BIN)/python -m pytest -m server -p no:randomly tests/server $(ARGS)
 
 test-matrix: ## test on each Python and Django of the stack that this machine has
 	@$(PYTHON) -m tests.matrix

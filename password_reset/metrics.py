@@ -126,6 +126,12 @@ last_purge_timestamp_seconds = _metric(
     "Unix time at which the last purge ended",
     **NEWEST,
 )
+last_sweep_timestamp_seconds = _metric(
+    "Gauge",
+    "last_sweep_timestamp_seconds",
+    "Unix time at which process_reset_requests last ended",
+    **NEWEST,
+)
 
 
 def begin_with_zero(metric: Any, label: str, values: Iterable[str]) -> None:

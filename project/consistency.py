@@ -109,9 +109,20 @@ def _placeholders(values: Values) -> Iterator[type_fault]:
     for name, value in in_urls.items():
         if one_of(value, PLACEHOLDERS) or value == "password":
             yield name, "has a placeholder for a password"
-    for name in ("API_URL", "WEB_URL", "SMTP_FROM"):
-        if re.search(r"\b(yourapp|example)\.(com|org|net)$", values[name]):
+    for name, value in _names(values).items():
+        if re.search(r"\b(yourapp|example)\.(com|org|net)$|^YourApp\b", value):
             yield name, "is the example's, not your own"
+
+
+def _names(values: Values) -> Mapping[str, str]:
+    """Return what people see, or connect to, by the variable that has it."""
+    names = ("API_URL", "WEB_URL", "SMTP_HOST", "SMTP_FROM", "SMTP_FROM_NAME")
+    hosts = ("SUPPORT_URL", "REDIS_URL")
+    return (
+        {name: values[name] or "" for name in (*names, "APP_NAME", "SUPPORT_EMAIL")}
+        | {name: urlsplit(values[name] or "").hostname or "" for name in hosts}
+        | {"DATABASE_URL": str(values["DATABASE_URL"].get("HOST", ""))}
+    )
 
 
 def remarks(values: Values) -> Iterator[str]:

@@ -3,53 +3,21 @@
 from __future__ import annotations
 
 import logging
-import secrets
 from concurrent.futures import Future
 from time import monotonic
 from typing import Any
 
-from django.core.cache import cache
-from django.db import connection
 from django.http import HttpRequest, JsonResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
-from redis.exceptions import OutOfMemoryError
 
-from .deadlines import BoundedCall
+from .dependencies import DEPENDENCIES
 from .metrics import backlog_call, carries_token
 
 logger = logging.getLogger("project.health")
 
 #: Seconds within which every dependency must have answered.
 TIMEOUT = 1.0
-
-
-def _check_database() -> str:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT 1")
-    return "ok"
-
-
-def _check_cache() -> str:
-    """Read, then write: a full Redis answers, and holders of links need no more.
-
-    A site that everybody's junk could take out of the balancer would be no site.
-    """
-    written = secrets.token_hex(4)
-    cache.get(f"health:{written}")
-    try:
-        cache.set(f"health:{written}", written, timeout=5)
-    except OutOfMemoryError:
-        return "full"
-    if cache.get(f"health:{written}") != written:
-        raise RuntimeError("the cache does not keep what it is given")
-    return "ok"
-
-
-DEPENDENCIES = {
-    "database": BoundedCall(_check_database),
-    "cache": BoundedCall(_check_cache),
-}
 
 
 @never_cache

@@ -19,6 +19,7 @@ from password_reset.services import backlog
 
 from .consistency import LOOPBACK
 from .deadlines import BoundedCall
+from .dependencies import DEPENDENCIES
 from .process_slots import DIRECTORY
 
 FORWARDED = ("HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED", "HTTP_X_REAL_IP", "HTTP_VIA")
@@ -27,6 +28,15 @@ TIMEOUT = 1.0
 
 backlog_call = BoundedCall(backlog)
 
+cache_up = prometheus_client.Gauge(
+    "password_reset_cache_up",
+    "Whether the cache takes counters: 0 where it does not answer, or is full",
+    **metrics.NEWEST,
+)
+enabled = prometheus_client.Gauge(
+    "password_reset_enabled", "Whether the flow is switched on", **metrics.NEWEST
+)
+
 
 @never_cache
 @require_safe
@@ -34,7 +44,7 @@ def exposition(request: HttpRequest) -> HttpResponse:
     """Show all metrics to Prometheus; anybody else gets a 404."""
     if not (carries_token(request) or comes_from_this_machine(request)):
         raise Http404
-    measure_backlog()
+    measure()
     registry = prometheus_client.REGISTRY
     if DIRECTORY in os.environ:
         registry = prometheus_client.CollectorRegistry()
@@ -60,6 +70,17 @@ def comes_from_this_machine(request: HttpRequest) -> bool:
     return request.META.get("REMOTE_ADDR") in LOOPBACK and not any(
         name in request.META for name in FORWARDED
     )
+
+
+def measure() -> None:
+    """Set the gauges that are read at this moment."""
+    enabled.set(settings.PASSWORD_RESET_ENABLED)
+    asked = DEPENDENCIES["cache"].start()
+    measure_backlog()
+    try:
+        cache_up.set(asked.result(TIMEOUT) == "ok")
+    except Exception:  # whatever it is, no counter is taken
+        cache_up.set(0)
 
 
 def measure_backlog() -> None:

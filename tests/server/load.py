@@ -13,7 +13,13 @@ from itertools import count
 from pathlib import Path
 from queue import SimpleQueue
 
-PATHS = ("/forgot-password", "/login", "/health/live", "/reset-password", "/health/live")
+PATHS = (
+    "/forgot-password",
+    "/login",
+    "/health/live",
+    "/reset-password",
+    "/health/live",
+)
 SECONDS = 35
 VISITORS = 40
 

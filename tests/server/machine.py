@@ -59,7 +59,9 @@ def what_pip_reads() -> Iterator[Path]:
     listed = [sys.executable, "-m", "pip", "config", "debug"]
     debug = subprocess.run(listed, capture_output=True, text=True).stdout
     files = [line.strip().partition(", exists: True")[0] for line in debug.splitlines()]
-    configured = [Path(name) for name in files if name[:1] == "/" and Path(name).is_file()]
+    configured = [
+        Path(name) for name in files if name[:1] == "/" and Path(name).is_file()
+    ]
     yield from configured
     words = " ".join(path.read_text() for path in configured)
     words += " " + " ".join(pip_options().values())
@@ -130,13 +132,15 @@ class Machine:
         return state in {"running", "degraded"}
 
     def wait_until_up(self, seconds: float = BOOT_SECONDS) -> None:
-        wait_until(self.is_up, lambda: (self.folder / "console").read_text(), seconds)
+        wait_until(self.is_up, (self.folder / "console").read_text, seconds)
 
     def reboot(self) -> float:
         """Restart it and return how many seconds it took until systemd had started all."""
         before, started = self.leader, time.monotonic()
         self.run("systemctl reboot", check=False)
-        wait_until(lambda: self.leader not in {0, before}, lambda: "does not reboot", 90)
+        wait_until(
+            lambda: self.leader not in {0, before}, lambda: "does not reboot", 90
+        )
         self.wait_until_up(120)
         return time.monotonic() - started
 
@@ -154,7 +158,9 @@ class Machine:
 
     # What is done in it.
 
-    def arguments(self, script: str, user: str, environment: dict[str, str]) -> list[str]:
+    def arguments(
+        self, script: str, user: str, environment: dict[str, str]
+    ) -> list[str]:
         given = {"PATH": PATH, "LC_ALL": "C.UTF-8", "HOME": "/"} | environment
         clean = ["env", "-i", *[f"{name}={value}" for name, value in given.items()]]
         become = [] if user == "root" else ["runuser", "-u", user, "--"]

@@ -13,7 +13,7 @@ from django.core.management.base import BaseCommand, CommandParser
 from django.db import close_old_connections
 from django.utils import timezone
 
-from password_reset import services
+from password_reset import metrics, services
 from password_reset.listener import Listener
 from password_reset.management.arguments import positive_integer, positive_seconds
 
@@ -69,6 +69,7 @@ class Command(BaseCommand):
             linger=services.LINGER,
             progress=self.progress,
         )
+        metrics.last_sweep_timestamp_seconds.set(timezone.now().timestamp())
         self.stdout.write(f"{counted(done)} processed.")
         if waited.due_seconds > TOO_OLD.total_seconds():
             since = timezone.now() - timedelta(seconds=waited.due_seconds)

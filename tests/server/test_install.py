@@ -1,0 +1,439 @@
+"""One command makes a site of an empty Debian; what it leaves is looked at from outside
+and from inside. The tests are in the order of a server's life.
+"""
+
+import json
+import re
+import shlex
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests import ROOT
+from tests.kit.pieces import Imap
+from tests.kit.test_tools import end_to_end
+from tests.server.load import Load
+from tests.server.machine import Failed
+from tests.server.site import SOURCES, Site
+
+SERVICES = (
+    "password-reset-web password-reset-worker nginx postgresql@15-main redis-server "
+    "prometheus prometheus-alertmanager prometheus-node-exporter"
+)
+PLACES = ("/etc", "/srv", "/usr", "/var/lib/postgresql/15/main/global")
+
+
+@pytest.fixture
+def imap() -> Iterator[Imap]:
+    server = Imap()
+    server.start()
+    yield server
+    server.close()
+
+
+def started(site: Site) -> str:
+    return site.run(
+        f"systemctl show --value -p Id -p ActiveEnterTimestampMonotonic {SERVICES}"
+    ).stdout
+
+
+# The first and the second run.
+
+
+def test_a_dry_run_says_what_it_would_do_and_does_nothing(site: Site) -> None:
+    before = site.machine.snapshot("/etc", "/srv")
+    output = site.install("--dry-run", "v1.0.0")
+    assert "apt-get install" in output
+    assert "deploy/release" in output
+    assert site.answers["SMTP_FROM"] not in output
+    assert site.machine.snapshot("/etc", "/srv") == before
+
+
+def test_what_is_not_known_is_named_where_nobody_can_be_asked(site: Site) -> None:
+    result = site.type("DOMAIN=site.test deploy/install v1.0.0", check=False)
+    assert result.returncode == 1
+    for name in ("SMTP_HOST", "ALERTS_TO", "ALERTS_SMARTHOST"):
+        assert name in result.stderr
+    assert site.run("test -e /etc/password-reset", check=False).returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DOMAIN", "yourapp.com"),
+        ("SMTP_PASSWORD", "your-password"),
+        ("ALERTS_TO", "operators@yourapp.com"),
+        ("ALERTS_SMARTHOST", "relay.example.com:587"),
+    ],
+)
+def test_the_examples_values_are_refused(site: Site, name: str, value: str) -> None:
+    with pytest.raises(Failed, match=f"{name} is the example's"):
+        site.install("v1.0.0", **{name: value})
+
+
+def test_one_command_makes_a_site_that_passes_the_smoke_test(installed: Site) -> None:
+    assert "15 of 15 checks passed" in installed.output
+    assert installed.version() == "v1.0.0"
+    assert installed.health() == 200
+
+
+def test_the_end_to_end_run_passes(installed: Site, imap: Imap) -> None:
+    email = installed.make_account("e2e@site.test")
+    code, output = end_to_end(installed, imap, email)  # type: ignore[arg-type]
+    assert (code, "14 passed" in output) == (0, True), output
+
+
+def test_the_end_to_end_run_of_the_limits_passes(installed: Site, imap: Imap) -> None:
+    code, output = end_to_end(installed, imap, "nobody@site.test", "-m", "limits")  # type: ignore[arg-type]
+    assert (code, "1 passed" in output) == (0, True), output
+    installed.forget_limits()
+
+
+def test_a_second_run_changes_nothing(installed: Site) -> None:
+    before, services = installed.machine.snapshot(*PLACES[:3]), started(installed)
+    output = installed.run(f"cd {SOURCES} && deploy/install v1.0.0").stdout
+    after = installed.machine.snapshot(*PLACES[:3])
+    changed = {path for path in before | after if before.get(path) != after.get(path)}
+    assert (changed, "changed" in output) == (set(), False)
+    assert started(installed) == services
+
+
+# Who may do what.
+
+USERS = ("www-data", "password-reset", "password-reset-backup", "nobody")
+OF_WHOM = {
+    "/etc/password-reset/answers": set(),
+    "/etc/password-reset/env": {"password-reset"},
+    "/etc/password-reset/owner-env": set(),
+    "/etc/password-reset/backup-env": {"password-reset-backup"},
+    "/etc/tls/site.key": set(),
+    "/etc/postgresql/15/main/database.key": set(),
+    "/etc/redis/password.conf": set(),
+    "/etc/prometheus/metrics_token": set(),
+    "/etc/prometheus/alertmanager.yml": set(),
+    "/var/backups/password-reset/.": {"password-reset-backup"},
+}
+
+
+@pytest.mark.parametrize("user", USERS)
+def test_each_reads_its_own_secrets_and_no_others(installed: Site, user: str) -> None:
+    script = "for path; do test -r $path && echo $path; done; true"
+    read = installed.run(f"set -- {shlex.join(OF_WHOM)}; {script}", user=user).stdout
+    assert set(read.split()) == {path for path, who in OF_WHOM.items() if user in who}
+
+
+@pytest.mark.parametrize("user", USERS)
+@pytest.mark.parametrize(
+    "attempt",
+    [
+        "psql -U postgres -d postgres -c 'SELECT 1'",
+        "psql -U postgres -h 127.0.0.1 -d postgres -w -c 'SELECT 1'",
+        "psql -U yourapp_owner -h 127.0.0.1 -d yourapp_db -w -c 'SELECT 1'",
+        "psql -U yourapp_owner -d yourapp_db -w -c 'SELECT 1'",
+        "redis-cli ping | grep PONG",
+        "sudo -n true",
+        "touch /srv/password-reset/current/project/settings.py",
+        "touch /srv/password-reset/current/.venv/bin/python",
+        "echo x >> /etc/systemd/system/password-reset-web.service",
+        "systemctl --no-ask-password restart password-reset-web",
+        "ls /var/lib/password-reset/metrics",
+    ],
+)
+def test_no_user_gets_further(installed: Site, user: str, attempt: str) -> None:
+    if user == "password-reset" and attempt.startswith("ls /var/lib/password-reset/"):
+        pytest.xfail("its own folder")
+    assert installed.run(attempt, user=user, check=False).returncode != 0
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "ALTER ROLE yourapp_user SUPERUSER",
+        "GRANT pg_execute_server_program TO yourapp_user",
+        "GRANT pg_read_server_files TO CURRENT_USER",
+        "SET ROLE postgres",
+        "SET ROLE yourapp_owner",
+        "CREATE ROLE mallory SUPERUSER LOGIN",
+        "COPY (SELECT 1) TO PROGRAM 'id'",
+        "SELECT pg_read_file('/etc/passwd')",
+        "CREATE EXTENSION plpython3u",
+        "SELECT lo_import('/etc/passwd')",
+    ],
+)
+@pytest.mark.parametrize(
+    "role", ["DATABASE_URL", "OWNER_DATABASE_URL", "DATABASE_BACKUP_URL"]
+)
+def test_no_role_of_the_site_becomes_superuser(
+    installed: Site, role: str, statement: str
+) -> None:
+    files = (
+        "set -a; for f in env owner-env backup-env; do . /etc/password-reset/$f; done"
+    )
+    command = shlex.join(["psql", "-X", "-v", "ON_ERROR_STOP=1", "-c", statement])
+    result = installed.type(
+        f"{files}; deploy/with_database {role} {command}", check=False
+    )
+    assert result.returncode != 0
+    assert "ERROR" in result.stderr
+
+
+def test_the_command_line_verifies_the_server_and_shows_no_password(
+    installed: Site,
+) -> None:
+    files = "set -a; . /etc/password-reset/owner-env"
+    watch = "deploy/with_database OWNER_DATABASE_URL psql -XtAc "
+    shown = installed.type(f"""{files}; {watch} 'SELECT pg_sleep(3)' > /dev/null &
+        sleep 1; ps axww -o args; wait""").stdout
+    password = installed.type(f"{files}; printf %s $OWNER_DATABASE_URL").stdout
+    assert "pg_sleep" in shown
+    assert password.split(":")[2].split("@")[0] not in shown
+    used = "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()"
+    assert installed.type(f"{files}; {watch} '{used}'").stdout.strip() == "t"
+    wrong = f"{files}; DATABASE_SSL_CA=/etc/tls/ca.pem; {watch} 'SELECT 1'"
+    result = installed.type(wrong, check=False)
+    assert result.returncode != 0
+    assert "certificate verify failed" in result.stderr
+
+
+def test_what_needs_no_stranger_listens_on_this_machine_alone(installed: Site) -> None:
+    listening = installed.run("ss -Hltn | awk '{ print $4 }'").stdout.split()
+    ports = {"8000", "5432", "6379", "9090", "9093", "9094", "9100"}
+    public = [
+        place
+        for place in listening
+        if place.rpartition(":")[2] in ports and not re.match(r"127\.|\[::1\]", place)
+    ]
+    assert public == []
+
+
+# What runs beside the site.
+
+
+def test_systemd_credentials_reach_the_services_and_the_shell(installed: Site) -> None:
+    secret = "a secret that lies encrypted on the disk 0123456789"
+    drop_in = "/etc/systemd/system/password-reset-.service.d/secrets.conf"
+    installed.run(f"""
+        printf %s '{secret}' | systemd-creds encrypt --name=session_secret - /etc/password-reset/session_secret.cred
+        printf '[Service]\\nLoadCredentialEncrypted=session_secret:/etc/password-reset/session_secret.cred\\nEnvironment=SESSION_SECRET_FILE=%%d/session_secret\\n' > {drop_in}
+        sed -i 's/^SESSION_SECRET=.*/SESSION_SECRET=/' /etc/password-reset/env
+        systemctl daemon-reload && systemctl restart password-reset-web""")
+    code = "from django.conf import settings; print(settings.SECRET_KEY)"
+    shell = installed.type(f'deploy/run python manage.py shell -v0 -c "{code}"')
+    assert secret in shell.stdout
+    assert installed.health() == 200
+    other = installed.run(
+        "cat /run/credentials/password-reset-web.service/session_secret",
+        user="www-data",
+        check=False,
+    )
+    assert other.returncode != 0
+    installed.run(f"""
+        rm {drop_in}; . /etc/password-reset/answers
+        sed -i "s/^SESSION_SECRET=.*/SESSION_SECRET=$SESSION_SECRET/" /etc/password-reset/env
+        systemctl daemon-reload && systemctl restart password-reset-web""")
+
+
+@pytest.mark.parametrize("job", ["requests", "purge", "backup", "measure"])
+def test_what_a_timer_starts_ends_well(installed: Site, job: str) -> None:
+    installed.run(f"systemctl start password-reset-{job}.service")
+    timer = installed.run(f"systemctl is-active password-reset-{job}.timer").stdout
+    assert timer.strip() == "active"
+
+
+def test_cron_instead_of_timers_runs_the_jobs_and_is_quiet(installed: Site) -> None:
+    installed.run("""
+        systemctl stop 'password-reset-*.timer'
+        install -m 0644 /srv/password-reset/current/deploy/cron/password-reset /etc/cron.d/password-reset
+        systemctl restart cron""")
+    seen = "journalctl -u cron --since -90s | grep 'process_reset_requests' | grep CMD"
+    assert installed.run(f"sleep 65; {seen}").stdout
+    assert "mail" not in installed.run("journalctl -u cron --since -90s").stdout.lower()
+    jobs = "password-reset-{requests,purge,backup,measure}.timer"
+    installed.run(f"rm /etc/cron.d/password-reset; systemctl start {jobs}")
+
+
+def prometheus(site: Site, path: str) -> Any:
+    answer = site.run(f"curl -fsS 'http://127.0.0.1:9090/api/v1/{path}'").stdout
+    return json.loads(answer)["data"]
+
+
+def test_prometheus_reaches_everything_and_nothing_is_wrong(installed: Site) -> None:
+    installed.run("systemctl start password-reset-measure.service; sleep 35")
+    targets = prometheus(installed, "targets")["activeTargets"]
+    assert {(t["labels"]["job"], t["health"]) for t in targets} == {
+        ("password-reset", "up"),
+        ("server", "up"),
+    }
+    firing = [
+        a for a in prometheus(installed, "alerts")["alerts"] if a["state"] == "firing"
+    ]
+    assert firing == []
+    managers = prometheus(installed, "alertmanagers")["activeAlertmanagers"]
+    assert len(managers) == 1
+
+
+@pytest.mark.parametrize(
+    "metric",
+    [
+        "password_reset_last_backup_timestamp_seconds",
+        "password_reset_certificate_expiry_timestamp_seconds",
+        "password_reset_last_sweep_timestamp_seconds",
+        "password_reset_cache_up",
+    ],
+)
+def test_prometheus_has_what_the_alerts_ask_for(installed: Site, metric: str) -> None:
+    assert prometheus(installed, f"query?query={metric}")["result"]
+
+
+# Reboot.
+
+
+def test_after_a_reboot_all_is_back_within_a_minute(installed: Site) -> None:
+    booted = installed.machine.reboot()
+    waited = installed.seconds_until_healthy()
+    print(f"reboot: {booted:.1f} s, healthy {waited:.1f} s later")
+    assert booted + waited < 60
+    states = installed.run(f"systemctl is-active {SERVICES}").stdout.split()
+    assert set(states) == {"active"}
+    assert installed.run("systemctl --failed --no-legend").stdout == ""
+
+
+# Releases, rollbacks and what goes wrong in them.
+
+
+def load(site: Site) -> Load:
+    return Load("localhost", site.nginx.ca, rate=50)
+
+
+def test_a_release_refuses_nobody(installed: Site) -> None:
+    sources = installed.other_sources("v1.1.0")
+    installed.forget_limits()
+    with load(installed) as visitors:
+        installed.type(f"deploy/release v1.1.0 {sources}")
+    print(f"release: {visitors.answers}, slowest {visitors.slowest():.2f} s")
+    assert installed.version() == "v1.1.0"
+    assert visitors.total > 200
+    assert visitors.failed == 0, visitors.answers
+
+
+def test_a_rollback_refuses_nobody_and_remembers(installed: Site) -> None:
+    installed.forget_limits()
+    with load(installed) as visitors:
+        installed.type("deploy/rollback")
+    print(f"rollback: {visitors.answers}, slowest {visitors.slowest():.2f} s")
+    assert visitors.failed == 0, visitors.answers
+    assert installed.version() == "v1.0.0"
+    assert installed.run("readlink /srv/password-reset/previous").stdout.endswith(
+        "v1.1.0\n"
+    )
+
+
+def test_a_release_that_does_not_load_is_never_started(installed: Site) -> None:
+    change = ("project/urls.py", "urlpatterns = [", "urlpatterns = [missing,")
+    sources = installed.other_sources("broken", change)
+    with load(installed) as visitors:
+        result = installed.type(f"deploy/release v1.2.0 {sources}", check=False)
+    assert result.returncode == 1
+    assert "v1.0.0 runs on" in result.stderr
+    assert (installed.version(), visitors.failed) == ("v1.0.0", 0)
+
+
+def test_a_release_whose_pages_fail_is_never_started(installed: Site) -> None:
+    change = (
+        "templates/base.html",
+        "<html",
+        "{% url 'nowhere' %}<html",
+    )
+    sources = installed.other_sources("broken", change)
+    result = installed.type(f"deploy/release v1.3.0 {sources}", check=False)
+    assert result.returncode == 1
+    assert installed.version() == "v1.0.0"
+
+
+def test_a_release_that_fails_the_smoke_test_is_taken_back(installed: Site) -> None:
+    weaker = (
+        "project/settings.py",
+        "SECURE_HSTS_SECONDS = 365 * 24",
+        "SECURE_HSTS_SECONDS = 1 * 24",
+    )
+    sources = installed.other_sources("broken", weaker)
+    installed.forget_limits()
+    with load(installed) as visitors:
+        result = installed.type(f"deploy/release v1.4.0 {sources}", check=False)
+    assert result.returncode == 1
+    assert "v1.0.0 runs again" in result.stderr
+    assert (installed.version(), visitors.failed) == ("v1.0.0", 0)
+    beside = installed.run("systemctl list-units --no-legend 'password-reset-web@*'")
+    assert beside.stdout == ""
+
+
+MIGRATION = """
+from django.db import migrations
+
+class Migration(migrations.Migration):
+    dependencies = [("project", "LAST")]
+    operations = [
+        migrations.RunSQL("ALTER TABLE users ADD COLUMN a_new_one integer", "ALTER TABLE users DROP COLUMN a_new_one")
+    ]
+"""
+
+
+def test_a_migration_waits_for_no_lock_longer_than_visitors_may(
+    installed: Site,
+) -> None:
+    last = max(path.stem for path in (ROOT / "project/migrations").glob("0*.py"))
+    migration = MIGRATION.replace("LAST", last)
+    sources = installed.other_sources(
+        "migrating", ("project/migrations/0099_wait.py", "", migration)
+    )
+    held = 'psql -Xd yourapp_db -c "BEGIN; LOCK users IN ACCESS SHARE MODE; SELECT pg_sleep(600)"'
+    installed.run(f"systemd-run --unit=holder --uid=postgres {held}")
+    result = installed.type(
+        f"TRIES=2 PAUSE=1 deploy/release v1.5.0 {sources}", check=False
+    )
+    assert result.returncode == 1
+    assert "lock timeout" in result.stderr
+    assert "v1.0.0 runs on" in result.stderr
+    installed.run("systemctl stop holder")
+    assert installed.health() == 200
+
+
+# Backup and restore.
+
+
+def test_a_backup_is_restored_on_trial_and_leaves_no_trace(installed: Site) -> None:
+    installed.run("systemctl start password-reset-backup.service")
+    output = installed.type("deploy/restore --verify").stdout
+    assert re.search(r"[1-9]\d* accounts", output)
+    left = installed.sql(
+        "SELECT count(*) FROM pg_database WHERE datname LIKE '%verify%'"
+    )
+    assert left == "0"
+
+
+def test_a_backup_that_is_damaged_is_not_verified(installed: Site) -> None:
+    installed.run(
+        "head -c 20000 $(ls /var/backups/password-reset/*.dump | tail -1) > /tmp/short.dump"
+    )
+    assert installed.type(
+        "deploy/restore --verify /tmp/short.dump", check=False
+    ).returncode
+
+
+def test_a_restored_site_works_with_its_own_role(installed: Site) -> None:
+    dump = installed.run(
+        "ls /var/backups/password-reset/*.dump | tail -1"
+    ).stdout.strip()
+    installed.make_account("late@site.test")
+    installed.type(f"deploy/restore --replace {dump}")
+    installed.seconds_until_healthy()
+    assert (
+        installed.sql("SELECT count(*) FROM users WHERE email = 'late@site.test'")
+        == "0"
+    )
+    assert installed.sql("SELECT count(*) FROM users") != "0"
+    installed.forget_limits()
+    installed.type(
+        "deploy/smoke_test https://localhost --connect 127.0.0.1 --ca /etc/tls/ca.pem"
+    )
