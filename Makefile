@@ -74,7 +74,7 @@ test-kit: $(DEV) ## test with a browser, nginx, TLS, promtool and MariaDB, insta
 
 test-server: $(DEV) ## install, release, roll back and restore on an empty Debian (debootstrap, systemd-nspawn, root)
 	@tests/server/install
-	$(BIN)/python -m pytest -m server -p no:randomly tests/server $(ARGS)
+	$(BIN)/python -m pytest -m server -p no:randomly -o faulthandler_timeout=0 tests/server $(ARGS)
 
 test-matrix: ## test on each Python and Django of the stack that this machine has
 	@$(PYTHON) -m tests.matrix

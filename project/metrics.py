@@ -31,10 +31,12 @@ backlog_call = BoundedCall(backlog)
 cache_up = prometheus_client.Gauge(
     "password_reset_cache_up",
     "Whether the cache takes counters: 0 where it does not answer, or is full",
-    **metrics.NEWEST,
+    multiprocess_mode="mostrecent",
 )
 enabled = prometheus_client.Gauge(
-    "password_reset_enabled", "Whether the flow is switched on", **metrics.NEWEST
+    "password_reset_enabled",
+    "Whether the flow is switched on",
+    multiprocess_mode="mostrecent",
 )
 
 

@@ -86,6 +86,10 @@ class Stack:
     def values(self) -> dict[str, str]:
         """Return what a team fills into the example."""
         return {
+            "APP_NAME": "Resetting",
+            "SUPPORT_EMAIL": "help@localhost.localdomain",
+            "SUPPORT_URL": "",
+            "SMTP_FROM_NAME": "Resetting",
             "API_URL": self.url,
             "WEB_URL": self.url,
             "PORT": str(self.port),

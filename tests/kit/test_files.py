@@ -139,14 +139,15 @@ def units(tmp_path: Path) -> list[Path]:
 
 
 def test_systemd_finds_nothing_to_say(program: Program, units: list[Path]) -> None:
-    assert len(units) == 6
-    assert run(program("systemd-analyze", "systemd"), "verify", *units) == ""
+    assert len(units) == 13
+    verified = [unit for unit in units if "@" not in unit.name]
+    assert run(program("systemd-analyze", "systemd"), "verify", *verified) == ""
 
 
 def test_the_services_are_locked_in(program: Program, units: list[Path]) -> None:
     analyze = program("systemd-analyze", "systemd")
     services = [unit for unit in units if unit.suffix == ".service"]
-    assert len(services) == 4
+    assert len(services) == 8
     for service in services:
         run(analyze, "security", "--offline=yes", "--threshold=20", service)
 
@@ -329,8 +330,9 @@ def test_the_image_keeps_nothing_that_installs() -> None:
     "script",
     [
         "backup",
-        "restore",
         "make_certificates",
+        "prometheus/alertmanager",
+        "server/put",
         "cron/job",
         "cron/container",
         "postgresql/first_start",
@@ -338,6 +340,74 @@ def test_the_image_keeps_nothing_that_installs() -> None:
 )
 def test_the_shell_can_read(script: str) -> None:
     run("sh", "-n", DEPLOY / script)
+
+
+@pytest.mark.parametrize(
+    "script", ["as_owner", "install", "release", "restore", "rollback", "run"]
+)
+def test_bash_can_read(script: str) -> None:
+    run("bash", "-n", DEPLOY / script)
+
+
+@pytest.mark.parametrize(
+    "step", sorted((DEPLOY / "server" / "steps").iterdir()), ids=lambda step: step.name
+)
+def test_bash_can_read_the_step(step: Path) -> None:
+    run("bash", "-n", step)
+
+
+OPERATORS = {
+    "ALERTS_TO": "operators@site.test",
+    "ALERTS_FROM": "alerts@site.test",
+    "ALERTS_SMARTHOST": "relay.site.test:587",
+    "ALERTS_USER": "relay",
+    "ALERTS_PASSWORD": "the relays # own",
+}
+
+
+def alertmanager(**answers: str) -> subprocess.CompletedProcess[str]:
+    folder = DEPLOY / "prometheus"
+    return subprocess.run(
+        [folder / "alertmanager"],
+        stdin=(folder / "alertmanager.yml").open(),
+        env={"PATH": os.environ["PATH"]} | OPERATORS | answers,
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_amtool_accepts_the_configuration_with_answers(
+    program: Program, tmp_path: Path
+) -> None:
+    file = tmp_path / "alertmanager.yml"
+    file.write_text(alertmanager().stdout)
+    amtool = program("amtool", "prometheus-alertmanager")
+    assert "SUCCESS" in run(amtool, "check-config", file)
+    receiver = yaml.safe_load(file.read_text())["receivers"][0]["email_configs"][0]
+    assert receiver == {
+        "to": "operators@site.test",
+        "from": "alerts@site.test",
+        "smarthost": "relay.site.test:587",
+        "auth_username": "relay",
+        "auth_password": "the relays # own",
+        "require_tls": True,
+        "send_resolved": True,
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("ALERTS_TO", "operators@yourapp.com"),
+        ("ALERTS_FROM", "alerts@example.org"),
+        ("ALERTS_SMARTHOST", "mail:1025"),
+        ("ALERTS_TO", "nobody"),
+        ("ALERTS_SMARTHOST", "relay.site.test"),
+    ],
+)
+def test_alerts_to_nobody_are_refused(name: str, value: str) -> None:
+    result = alertmanager(**{name: value})
+    assert (result.returncode, result.stdout) == (1, "")
 
 
 def test_promtool_accepts_the_rules_and_their_tests_pass(program: Program) -> None:
@@ -408,6 +478,8 @@ def test_every_expression_names_only_metrics_that_the_site_shows(stack: Any) -> 
     stack.manage("process_reset_requests")
     stack.manage("purge_reset_tokens")
     shown = {sample.partition("{")[0] for sample in stack.metrics()} | {"up"}
+    measured = (DEPLOY / "server" / "measure").read_text()
+    shown |= set(re.findall(r'"(password_reset_\w+)"', measured))
     wanted = set(
         re.findall(r"\b(?:password_reset|django)_[a-z_0-9]+\b", " ".join(expressions()))
     )

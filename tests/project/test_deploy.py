@@ -56,7 +56,7 @@ def test_the_example_explains_every_variable_or_its_group() -> None:
 def test_the_mapping_has_no_empty_cell() -> None:
     rows = mapping()
     assert len(rows) > 50
-    assert [row for row in rows if len(row) != 3 or not all(row)] == []
+    assert [row for row in rows if len(row) != 4 or not all(row)] == []
 
 
 @pytest.mark.parametrize(
@@ -144,3 +144,15 @@ def test_the_guide_names_every_variable_that_it_needs() -> None:
         "FEATURE_PASSWORD_RESET",
     ):
         assert name in GUIDE
+
+
+STEP = re.compile(
+    r"^```sh needs: root on the server \(step (\S+)\)\n(.*?)^```$",
+    re.MULTILINE | re.DOTALL,
+)
+
+
+def test_the_guide_shows_every_step_of_the_installation_as_it_runs() -> None:
+    files = sorted((DEPLOY / "server" / "steps").iterdir())
+    shipped = [(path.name, path.read_text()) for path in files]
+    assert STEP.findall(GUIDE) == shipped

@@ -123,10 +123,8 @@ class Site:
     def make_account(self, email: str) -> str:
         """Make an account as the owner of the tables does, by a command of Django."""
         code = f"from project.models import User; User.objects.create_user({email!r}, {PASSWORD!r})"
-        self.type(
-            ". deploy/server/switch.sh; as_owner $(version_of current) "
-            f"python manage.py shell -c {shlex.quote(code)}"
-        )
+        command = ["python", "manage.py", "shell", "-c", code]
+        self.type(f"deploy/as_owner {shlex.join(command)}")
         return email
 
     def other_sources(self, name: str, *changes: tuple[str, str, str]) -> str:

@@ -341,7 +341,7 @@ def test_a_release_that_does_not_load_is_never_started(installed: Site) -> None:
 
 def test_a_release_whose_pages_fail_is_never_started(installed: Site) -> None:
     change = (
-        "templates/base.html",
+        "password_reset/templates/password_reset/base.html",
         "<html",
         "{% url 'nowhere' %}<html",
     )
