@@ -116,7 +116,9 @@ def _placeholders(values: Values) -> Iterator[type_fault]:
 
 def _names(values: Values) -> Mapping[str, str]:
     """Return what people see, or connect to, by the variable that has it."""
-    names = ("API_URL", "WEB_URL", "SMTP_HOST", "SMTP_FROM", "SMTP_FROM_NAME")
+    names = ["API_URL", "WEB_URL", "SMTP_HOST", "SMTP_FROM"]
+    if values["SMTP_FROM_NAME"] != values["APP_NAME"]:
+        names.append("SMTP_FROM_NAME")
     hosts = ("SUPPORT_URL", "REDIS_URL")
     return (
         {name: values[name] or "" for name in (*names, "APP_NAME", "SUPPORT_EMAIL")}

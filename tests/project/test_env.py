@@ -79,6 +79,10 @@ def test_the_example_is_refused_for_each_value_that_must_be_replaced() -> None:
     named = {line.split(":")[0].strip() for line in result.stderr.splitlines()[1:]}
     assert result.returncode == 1
     assert named >= {
+        "APP_NAME",
+        "SUPPORT_EMAIL",
+        "SUPPORT_URL",
+        "SMTP_FROM_NAME",
         "API_URL",
         "WEB_URL",
         "DATABASE_URL",
@@ -148,6 +152,13 @@ def test_the_check_needs_no_settings() -> None:
         ("WEB_URL", "https://yourapp.com", "is the example's"),
         ("API_URL", "https://api.example.com", "is the example's"),
         ("SMTP_FROM", "noreply@yourapp.com", "is the example's"),
+        ("APP_NAME", "YourApp", "is the example's"),
+        ("SMTP_FROM_NAME", "YourApp Team", "is the example's"),
+        ("SUPPORT_EMAIL", "help@yourapp.com", "is the example's"),
+        ("SUPPORT_URL", "https://yourapp.com/help", "is the example's"),
+        ("SMTP_HOST", "smtp.example.com", "is the example's"),
+        ("DATABASE_URL", "postgresql://u:p@db.yourapp.com/n", "is the example's"),
+        ("REDIS_URL", "redis://redis.example.org", "is the example's"),
         ("METRICS_TOKEN", "token", "at least 16 random characters"),
         ("TRUSTED_PROXIES", "10.0.0.0/8,everybody", "must be networks"),
         ("LOG_LEVEL", "loud", "one of error, warn"),

@@ -153,7 +153,7 @@ def test_no_user_gets_further(installed: Site, user: str, attempt: str) -> None:
         "GRANT pg_execute_server_program TO yourapp_user",
         "GRANT pg_read_server_files TO CURRENT_USER",
         "SET ROLE postgres",
-        "SET ROLE yourapp_owner",
+        "SET ROLE pg_execute_server_program",
         "CREATE ROLE mallory SUPERUSER LOGIN",
         "COPY (SELECT 1) TO PROGRAM 'id'",
         "SELECT pg_read_file('/etc/passwd')",
@@ -176,6 +176,16 @@ def test_no_role_of_the_site_becomes_superuser(
     )
     assert result.returncode != 0
     assert "ERROR" in result.stderr
+
+
+@pytest.mark.parametrize("role", ["DATABASE_URL", "DATABASE_BACKUP_URL"])
+def test_no_role_becomes_the_owner_of_the_tables(installed: Site, role: str) -> None:
+    files = "set -a; for f in env backup-env; do . /etc/password-reset/$f; done"
+    command = "psql -X -v ON_ERROR_STOP=1 -c 'SET ROLE yourapp_owner'"
+    result = installed.type(
+        f"{files}; deploy/with_database {role} {command}", check=False
+    )
+    assert "permission denied" in result.stderr
 
 
 def test_the_command_line_verifies_the_server_and_shows_no_password(
