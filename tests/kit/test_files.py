@@ -127,6 +127,7 @@ def units(tmp_path: Path) -> list[Path]:
     programs.mkdir(parents=True)
     for name in ("python", "gunicorn"):
         (programs / name).symlink_to("/bin/true")
+    (tmp_path / "release" / "deploy").symlink_to(DEPLOY)
     for source in (DEPLOY / "systemd").rglob("*.*"):
         if source.is_file():
             copy = tmp_path / source.relative_to(DEPLOY)
@@ -369,7 +370,7 @@ def alertmanager(**answers: str) -> subprocess.CompletedProcess[str]:
     folder = DEPLOY / "prometheus"
     return subprocess.run(
         [folder / "alertmanager"],
-        stdin=(folder / "alertmanager.yml").open(),
+        input=(folder / "alertmanager.yml").read_text(),
         env={"PATH": os.environ["PATH"]} | OPERATORS | answers,
         capture_output=True,
         text=True,
