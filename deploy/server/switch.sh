@@ -28,24 +28,11 @@ point() {
     mv --no-target-directory "$root/$1.new" "$root/$1"
 }
 
-# Run as the owner of the tables, from a release. The address goes by the environment, which `ps` does not show.
+# Run as the owner of the tables, from a release. Whatever it runs waits for no lock longer than visitors may.
 as_owner() {
     local release=$1
     shift
-    (
-        set -a
-        . /etc/password-reset/env
-        . /etc/password-reset/owner-env
-        DATABASE_URL=$OWNER_DATABASE_URL
-        # Its counters are nobody's business; and whatever it runs waits for no lock longer than visitors may.
-        PROMETHEUS_MULTIPROC_DIR=$(mktemp --directory --tmpdir password-reset-owner.XXXXXX)
-        PGOPTIONS="-c lock_timeout=${LOCK_TIMEOUT:-3s}"
-        set +a
-        chown password-reset-owner: "$PROMETHEUS_MULTIPROC_DIR"
-        trap 'rm -r "$PROMETHEUS_MULTIPROC_DIR"' EXIT
-        cd "$releases/$release"
-        PATH=$PWD/.venv/bin:$PATH runuser -u password-reset-owner -- "$@"
-    )
+    UNIT=password-reset-owner-run FOLDER=$releases/$release PGOPTIONS="-c lock_timeout=${LOCK_TIMEOUT:-3s}" deploy/run "$@"
 }
 
 # Run as the site's user, with all that its services have, from a release.
@@ -60,7 +47,7 @@ grants() {
     address=$(. /etc/password-reset/env && printf %s "$DATABASE_URL")
     address=${address#*://}
     APP_DATABASE_USER=${address%%:*} as_owner "$1" \
-        deploy/with_database OWNER_DATABASE_URL psql --no-psqlrc --quiet --file deploy/sql/grants.sql
+        deploy/with_database OWNER_DATABASE_URL psql --no-psqlrc --quiet --file deploy/sql/grants.sql < /dev/null
 }
 
 install_units() {

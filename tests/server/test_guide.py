@@ -12,6 +12,7 @@ from tests.server.site import PIP, SOURCES, Site
 
 INSTALL = re.compile(r"needs: root on the server \((answers|step .*)\)")
 ROOT = re.compile(r"needs: systemd as the running init(, and root)?( \(a dump\))?")
+FLAG = "FEATURE_PASSWORD_RESET"
 #: What prints what it finds exits with 1 where it finds nothing.
 FINDS = re.compile(r"journalctl .*--grep")
 
@@ -46,6 +47,9 @@ def test_the_installation_finds_nothing_left_to_do(typed: Site) -> None:
 def test_what_needs_systemd_runs_as_it_stands(typed: Site, block: Block) -> None:
     command = f"cd /srv/password-reset/current && set -e\n{block.script}"
     result = typed.run(command, check=False)
+    typed.run(f"sed -i s/{FLAG}=false/{FLAG}=true/ /etc/password-reset/env")
+    if FLAG in block.script:
+        typed.run("systemctl restart password-reset-web password-reset-worker")
     found_nothing = result.returncode == 1 and FINDS.search(block.script)
     assert result.returncode == 0 or found_nothing, result.stdout + result.stderr
 
