@@ -5,6 +5,7 @@ and from inside. The tests are in the order of a server's life.
 import json
 import re
 import shlex
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -30,6 +31,10 @@ def imap() -> Iterator[Imap]:
     server.start()
     yield server
     server.close()
+
+
+def load(site: Site) -> Load:
+    return Load("localhost", site.nginx.ca, rate=50)
 
 
 def started(site: Site) -> str:
@@ -296,6 +301,45 @@ def test_prometheus_has_what_the_alerts_ask_for(installed: Site, metric: str) ->
     assert prometheus(installed, f"query?query={metric}")["result"]
 
 
+def test_a_machine_of_workers_shows_its_metrics_and_no_page(installed: Site) -> None:
+    installed.run("systemctl start password-reset-metrics")
+    shown = installed.run(
+        """. /etc/password-reset/env
+        curl -fsS -H "Authorization: Bearer $METRICS_TOKEN" http://127.0.0.1:8001/metrics
+        curl -s -o /dev/null -w '%{http_code}' http://127.0.0.1:8001/forgot-password
+        systemctl stop password-reset-metrics"""
+    ).stdout
+    assert 'password_reset_duration_seconds_count{step="mail"}' in shown
+    assert shown.endswith("404")
+
+
+def test_a_certificate_that_ends_soon_is_seen(installed: Site) -> None:
+    """As nginx serves it, not as it lies on the disk."""
+    measured = "/var/lib/password-reset-backup/password-reset.prom"
+    new = "openssl req -x509 -nodes -newkey rsa:2048 -days 1 -subj /CN=localhost"
+    installed.run(f"""set -e
+        cp -a /etc/tls /etc/tls.kept
+        {new} -keyout /etc/tls/site.key -out /etc/tls/site.pem 2> /dev/null
+        nginx -s reload; sleep 2; systemctl start password-reset-measure""")
+    lines = installed.machine.read(measured)
+    installed.run("""cp -a /etc/tls.kept/. /etc/tls; rm -r /etc/tls.kept
+        nginx -s reload; sleep 2; systemctl start password-reset-measure""")
+    found = re.search(r'timestamp_seconds{certificate="site"} (\d+)', lines)
+    assert found
+    assert 0 < int(found[1]) - time.time() < 86_400 + 60
+
+
+def test_a_killed_site_comes_back_and_newcomers_wait_for_it(installed: Site) -> None:
+    with load(installed) as visitors:
+        time.sleep(2)
+        installed.run("systemctl kill --signal=KILL password-reset-web")
+        time.sleep(10)
+    print(f"killed: {visitors.answers}, slowest {visitors.slowest():.2f} s")
+    assert installed.seconds_until_healthy() < 30
+    # What it was answering at that moment: no more than its threads.
+    assert visitors.failed <= 8
+
+
 # Reboot.
 
 
@@ -310,10 +354,6 @@ def test_after_a_reboot_all_is_back_within_a_minute(installed: Site) -> None:
 
 
 # Releases, rollbacks and what goes wrong in them.
-
-
-def load(site: Site) -> Load:
-    return Load("localhost", site.nginx.ca, rate=50)
 
 
 def test_a_release_refuses_nobody(installed: Site) -> None:
