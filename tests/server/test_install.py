@@ -13,6 +13,7 @@ import pytest
 
 from tests import ROOT
 from tests.kit.pieces import Imap
+from tests.kit.test_document import blocks
 from tests.kit.test_tools import end_to_end
 from tests.server.load import Load
 from tests.server.machine import Failed
@@ -225,28 +226,36 @@ def test_what_needs_no_stranger_listens_on_this_machine_alone(installed: Site) -
 # What runs beside the site.
 
 
-def test_systemd_credentials_reach_the_services_and_the_shell(installed: Site) -> None:
-    secret = "a secret that lies encrypted on the disk 0123456789"
-    drop_in = "/etc/systemd/system/password-reset-.service.d/secrets.conf"
-    installed.run(f"""
-        printf %s '{secret}' | systemd-creds encrypt --name=session_secret - /etc/password-reset/session_secret.cred
-        printf '[Service]\\nLoadCredentialEncrypted=session_secret:/etc/password-reset/session_secret.cred\\nEnvironment=SESSION_SECRET_FILE=%%d/session_secret\\n' > {drop_in}
-        sed -i 's/^SESSION_SECRET=.*/SESSION_SECRET=/' /etc/password-reset/env
-        systemctl daemon-reload && systemctl restart password-reset-web""")
-    code = "from django.conf import settings; print(settings.SECRET_KEY)"
-    shell = installed.type(f'deploy/run python manage.py shell -v0 -c "{code}"')
-    assert secret in shell.stdout
-    assert installed.health() == 200
-    other = installed.run(
-        "cat /run/credentials/password-reset-web.service/session_secret",
-        user="www-data",
-        check=False,
+@pytest.fixture
+def in_a_credential(installed: Site) -> Iterator[str]:
+    """The secret as a systemd credential instead of a line of the environment."""
+    secret = "it-lies-encrypted-on-the-disk-0123456789"
+    folder = "/etc/systemd/system/password-reset-.service.d"
+    restart = "systemctl daemon-reload; systemctl restart password-reset-web"
+    shipped = next(b.script for b in blocks() if "systemd-creds encrypt" in b.script)
+    installed.run("cp -a /etc/password-reset/env /etc/password-reset/env.kept")
+    installed.run(
+        f"sed -i s/^SESSION_SECRET=.*/SESSION_SECRET={secret}/ /etc/password-reset/env"
     )
-    assert other.returncode != 0
-    installed.run(f"""
-        rm {drop_in}; . /etc/password-reset/answers
-        sed -i "s/^SESSION_SECRET=.*/SESSION_SECRET=$SESSION_SECRET/" /etc/password-reset/env
-        systemctl daemon-reload && systemctl restart password-reset-web""")
+    installed.type(f"set -e\n{shipped}")
+    yield secret
+    installed.run(
+        f"rm {folder}/secrets.conf; mv /etc/password-reset/env.kept /etc/password-reset/env; {restart}"
+    )
+
+
+def test_systemd_credentials_reach_the_services_and_both_shells(
+    installed: Site, in_a_credential: str
+) -> None:
+    assert in_a_credential not in installed.machine.read("/etc/password-reset/env")
+    code = "from django.conf import settings; print(settings.SECRET_KEY)"
+    for opened in ("deploy/run", "deploy/as_owner"):
+        shell = installed.type(f'{opened} python manage.py shell -v0 -c "{code}"')
+        assert in_a_credential in shell.stdout
+    assert installed.health() == 200
+    for user in ("www-data", "password-reset-backup"):
+        mine = "cat /run/credentials/password-reset-web.service/session_secret"
+        assert installed.run(mine, user=user, check=False).returncode != 0
 
 
 @pytest.mark.parametrize("job", ["requests", "purge", "backup", "measure"])
