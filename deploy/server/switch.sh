@@ -89,5 +89,6 @@ smoke_test() {
     local url options
     url=$(. /etc/password-reset/env && printf %s "$WEB_URL")
     options=$(. /etc/password-reset/answers 2> /dev/null && printf %s "${SMOKE_OPTIONS:-}")
+    if grep -q '^FEATURE_PASSWORD_RESET=false' /etc/password-reset/env; then options="$options --switched-off"; fi
     "$releases/$1/deploy/smoke_test" "$url" $options
 }

@@ -69,6 +69,17 @@ def test_the_smoke_test_sees_a_certificate_that_is_not_trusted(stack: Stack) -> 
     assert "certificate verify failed" in result.stdout
 
 
+def test_the_smoke_test_of_a_flow_that_is_on_finds_it_not_switched_off(
+    stack: Stack,
+) -> None:
+    command = [sys.executable, DEPLOY / "smoke_test", stack.url, "--switched-off"]
+    options = ["--ca", stack.nginx.ca, "--http-port", str(stack.nginx.http_port)]
+    result = subprocess.run([*command, *options], capture_output=True, text=True)
+    assert result.returncode == 1
+    assert "6 of 7 checks passed" in result.stdout
+    assert "FAIL  The flow is switched off" in result.stdout
+
+
 # The end-to-end run.
 
 

@@ -458,6 +458,18 @@ def test_a_migration_waits_for_no_lock_longer_than_visitors_may(
     assert installed.health() == 200
 
 
+def test_a_release_while_the_flow_is_switched_off_is_no_fault(installed: Site) -> None:
+    flag = "sed -i s/^FEATURE_PASSWORD_RESET=.*/FEATURE_PASSWORD_RESET={}/ /etc/password-reset/env"
+    installed.run(flag.format("false"))
+    try:
+        output = installed.type("deploy/rollback v1.1.0").stdout
+    finally:
+        installed.run(flag.format("true"))
+        installed.run("systemctl restart password-reset-web password-reset-worker")
+    assert "7 of 7 checks passed" in output
+    assert installed.version() == "v1.1.0"
+
+
 # Backup and restore.
 
 
