@@ -105,7 +105,7 @@ def test_make_installs_what_the_lock_names_though_the_index_has_newer_releases(
     [
         "Makefile",
         "deploy/Dockerfile",
-        "deploy/DEPLOYMENT.md",
+        "deploy/release",
         "tests/tools/interpreters.py",
     ],
 )
