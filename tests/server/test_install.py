@@ -346,7 +346,7 @@ def test_a_killed_site_comes_back_and_newcomers_wait_for_it(installed: Site) -> 
     print(f"killed: {visitors.answers}, slowest {visitors.slowest():.2f} s")
     assert installed.seconds_until_healthy() < 30
     # What it was answering at that moment: no more than its threads.
-    assert visitors.failed <= 8
+    assert visitors.failed <= 48
 
 
 # Reboot.
