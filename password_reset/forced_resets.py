@@ -79,6 +79,7 @@ def campaign_of(
     *,
     rate: float | None = None,
     started_by: str = "",
+    brand: str = "",
 ) -> PasswordResetCampaign:
     """Return the open campaign for a selection, or a new one with a row for each
     person: all of them or, where it is killed, nothing.
@@ -94,7 +95,7 @@ def campaign_of(
                 rate=rate,
                 started_by=started_by[:150],
             )
-            _write_people(campaign, keys)
+            _write_people(campaign, keys, brand)
             return campaign
     except IntegrityError:  # somebody else has begun it, or did before they were killed
         found: PasswordResetCampaign = rows.filter(
@@ -130,7 +131,11 @@ def end_passwords(
 
 
 def force_reset(
-    keys: Sequence[Any], *, rate: float | None = None, started_by: str = ""
+    keys: Sequence[Any],
+    *,
+    rate: float | None = None,
+    started_by: str = "",
+    brand: str = "",
 ) -> PasswordResetCampaign:
     """End the passwords of users, given by key, and wake a worker for the emails. A
     campaign that is not completed has people whom a revoker has failed for.
@@ -139,7 +144,9 @@ def force_reset(
     that campaign.
     """
     kind, selection = PasswordResetCampaign.Kind.FORCED, selection_of(keys)
-    campaign = campaign_of(kind, selection, keys, rate=rate, started_by=started_by)
+    campaign = campaign_of(
+        kind, selection, keys, rate=rate, started_by=started_by, brand=brand
+    )
     end_passwords(campaign)
     wake(campaign)
     return campaign
@@ -177,12 +184,17 @@ def counts(campaign: PasswordResetCampaign) -> Progress:
     return Progress(**found)
 
 
-def _write_people(campaign: PasswordResetCampaign, keys: Sequence[Any]) -> None:
+def _write_people(
+    campaign: PasswordResetCampaign, keys: Sequence[Any], brand: str
+) -> None:
     for user_ids in people.chunks(keys, CHUNK):
         found = people.all_users().filter(pk__in=user_ids)
         ForcedPasswordReset.objects.bulk_create(
             ForcedPasswordReset(
-                campaign=campaign, user=user, email=users.stored_email(user)
+                campaign=campaign,
+                user=user,
+                email=users.stored_email(user),
+                brand=brand,
             )
             for user in found
         )

@@ -72,10 +72,11 @@ def refusal(user: AbstractBaseUser) -> str:
 
 
 def send_invitation(
-    user: AbstractBaseUser | Any, *, invited_by: str = ""
+    user: AbstractBaseUser | Any, *, invited_by: str = "", brand: str = ""
 ) -> PasswordResetInvitation:
     """Invite a user, given as such or by key, to choose a first password; once more
-    where the email before went astray, expired or was voided.
+    where the email before went astray, expired or was voided. The email speaks for the
+    brand of this key, or the default one.
 
     Raises ``InvitationRefused``. Links that were sent before work until they expire.
     """
@@ -83,7 +84,7 @@ def send_invitation(
         user = people.all_users().get(pk=user)
     if reason := refusal(user):
         raise InvitationRefused(reason)
-    if not _write([user], None, invited_by, again=True):
+    if not _write([user], None, invited_by, brand, again=True):
         raise InvitationRefused("waiting")
     row: PasswordResetInvitation = PasswordResetInvitation.objects.get(user=user)
     _after_commit(partial(worker.wake, worker.deliver_invitation, row.pk))
@@ -140,6 +141,7 @@ def invite_all(
     keys: Sequence[Any],
     campaign: PasswordResetCampaign,
     *,
+    brand: str = "",
     again: bool = False,
     progress: Callable[[int], object] = lambda done: None,
 ) -> tuple[int, dict[str, int]]:
@@ -152,7 +154,7 @@ def invite_all(
     for done, chunk in enumerate(people.chunks(keys, CHUNK)):
         users = list(people.all_users().filter(pk__in=chunk))
         fit = [user for user in users if not _count(refused, refusal(user))]
-        written = _write(fit, campaign, campaign.started_by, again=again)
+        written = _write(fit, campaign, campaign.started_by, brand, again=again)
         _count(refused, "invited", len(fit) - written)
         invited += written
         progress(min((done + 1) * CHUNK, len(keys)))
@@ -164,6 +166,7 @@ def _write(
     users: list[Any],
     campaign: PasswordResetCampaign | None,
     invited_by: str,
+    brand: str,
     *,
     again: bool,
 ) -> int:
@@ -173,13 +176,14 @@ def _write(
     now = timezone.now()
     with transaction.atomic(using=router.db_for_write(PasswordResetInvitation)):
         rows = PasswordResetInvitation.objects.filter(user__in=users)
-        renewed = _renew(rows, campaign, invited_by, now) if again else 0
+        renewed = _renew(rows, campaign, invited_by, brand, now) if again else 0
         known = set(rows.values_list("user_id", flat=True))
         fresh = [
             PasswordResetInvitation(
                 user=user,
                 email=stored_email(user),
                 language="",
+                brand=brand,
                 campaign=campaign,
                 invited_by=invited_by[:150],
                 asked_at=now,
@@ -200,6 +204,7 @@ def _renew(
     rows: Any,
     campaign: PasswordResetCampaign | None,
     invited_by: str,
+    brand: str,
     now: datetime,
 ) -> int:
     settled = rows.settled()
@@ -207,6 +212,7 @@ def _renew(
         settled = settled.exclude(campaign=campaign)
     renewed: int = settled.update(
         **AFRESH,
+        brand=brand,
         campaign=campaign,
         invited_by=invited_by[:150],
         asked_at=now,

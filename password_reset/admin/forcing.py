@@ -14,6 +14,7 @@ from password_reset import forced_resets
 from password_reset.campaigns import PasswordResetCampaign
 from password_reset.conf import conf
 from password_reset.users import stored_email
+from password_reset.visitors import brand_key
 
 from . import sending
 from .lists import log
@@ -78,6 +79,7 @@ def _force(model_admin: ModelAdmin, request: HttpRequest, users: list[Any]) -> N
         forced_resets.selection_of(keys),
         keys,
         started_by=actor.get_username(),
+        brand=brand_key(request),
     )
     # Before the first password ends: whatever fails later, staff have asked for it.
     log(request, users, _("Ended the password; a link goes to its owner."))

@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from password_reset import invitations
 from password_reset.conf import conf
 from password_reset.users import stored_email
+from password_reset.visitors import brand_key
 
 from . import accounts, sending
 from .lists import log
@@ -105,7 +106,9 @@ def _invited(request: HttpRequest, user: Any) -> str:
     """Invite a user; return why not, where somebody else was first."""
     actor: Any = request.user
     try:
-        invitations.send_invitation(user, invited_by=actor.get_username())
+        invitations.send_invitation(
+            user, invited_by=actor.get_username(), brand=brand_key(request)
+        )
     except invitations.InvitationRefused as refused:
         return str(SENTENCES[refused.reason])
     return ""

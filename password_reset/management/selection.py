@@ -5,6 +5,7 @@ queryset of the host.
 from __future__ import annotations
 
 import sys
+from argparse import ArgumentTypeError
 from collections.abc import Callable, Iterable, Iterator
 from getpass import getuser
 from pathlib import Path
@@ -51,8 +52,23 @@ def add_arguments(parser: CommandParser) -> None:
         help="Emails that leave at most, such as 50/s (the default), 600/m or 1000/h.",
     )
     parser.add_argument(
+        "--brand",
+        type=brand,
+        default="",
+        metavar="KEY",
+        help="The brand for which the emails speak; the default one without it.",
+    )
+    parser.add_argument(
         "--dry-run", action="store_true", help="Say who it would be; change nothing."
     )
+
+
+def brand(key: str) -> str:
+    """Return the key of a brand that the settings have; raise for any other."""
+    if key and key not in conf.brands:
+        known = ", ".join(sorted(conf.brands)) or "there are none"
+        raise ArgumentTypeError(f"{key!r} is no brand of this site ({known})")
+    return key
 
 
 def chosen(command: BaseCommand, options: dict[str, Any]) -> list[Any]:

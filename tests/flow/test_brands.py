@@ -6,6 +6,7 @@ import re
 
 import pytest
 from django.core import mail
+from django.core.management import CommandError, call_command
 from django.urls import reverse
 
 from password_reset import services
@@ -50,6 +51,25 @@ class TestEmails:
             # The default brand's contact is the one that Feige has, too.
             assert not any(f"http://{other}" in written for other in others)
             assert message.extra_headers["Message-ID"].endswith(f"@{host}>")
+
+    def test_an_invitation_speaks_for_the_brand_that_invites(self, browser_at, plum):
+        eve = UserFactory(email="eve@example.com", password=None)
+        services.send_invitation(eve, brand="plum")
+        services.process_due(linger=2)
+        [message] = mail.outbox
+        assert f"http://{PLUM}/reset-password" in message.body
+        raw = token_in(message.body)
+        assert look(browser_at(GARDEN), raw).status_code == 404
+        assert look(plum, raw).status_code == 200
+
+    def test_so_does_a_forced_reset(self, plum, ada):
+        call_command("force_password_reset", ada.email, brand="plum", no_input=True)
+        services.process_due(linger=2)
+        assert f"http://{PLUM}/reset-password" in mail.outbox[0].body
+
+    def test_a_command_knows_the_brands_that_there_are(self, plum, ada):
+        with pytest.raises(CommandError, match="'pear' is no brand"):
+            call_command("invite_users", ada.email, "--brand", "pear")
 
     def test_it_has_the_colour_and_the_templates_of_the_brand(self, plum, ada):
         ask(plum, ada.email)

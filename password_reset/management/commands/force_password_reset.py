@@ -89,6 +89,7 @@ class Command(BaseCommand):
                 keys,
                 rate=options["rate"],
                 started_by=selection.operator(),
+                brand=options["brand"],
             )
         )
 

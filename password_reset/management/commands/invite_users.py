@@ -62,6 +62,7 @@ class Command(BaseCommand):
         count, refused = invitations.invite_all(
             keys,
             campaign,
+            brand=options["brand"],
             again=options["resend"],
             progress=selection.progress(self, len(keys)),
         )
