@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any, ClassVar, Self, TypeVar
 
 from django.conf import settings
-from django.db import models
+from django.db import models, transaction
 from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -125,9 +125,23 @@ class PasswordResetCampaign(models.Model):
         )
 
     def finish(self) -> None:
-        """Record that no email of it waits any more."""
+        """Record that no email of it waits any more, where that is so."""
+        if not self.completed_at or self.rows.pending().exists():
+            return
         done = type(self).objects.filter(pk=self.pk, completed_at__isnull=False)
         done.filter(finished_at__isnull=True).update(finished_at=timezone.now())
+
+
+class CampaignRowQuerySet(OutboxQuerySet[Row]):
+    """Named sets of emails that the site sends."""
+
+    def requeue(self) -> int:
+        with transaction.atomic(using=self.db):
+            keys = set(self.retriable().values_list("campaign_id", flat=True))
+            requeued = super().requeue()
+            # Nobody looks for the emails of a campaign that is over.
+            PasswordResetCampaign.objects.filter(pk__in=keys).update(finished_at=None)
+            return requeued
 
 
 class CampaignRow(OutboxRow):
@@ -158,7 +172,7 @@ class CampaignRow(OutboxRow):
         return "has_password" if user.has_usable_password() else ""
 
 
-class InvitationQuerySet(OutboxQuerySet["PasswordResetInvitation"]):
+class InvitationQuerySet(CampaignRowQuerySet["PasswordResetInvitation"]):
     """Named sets of invitations."""
 
     def open(self) -> Self:
@@ -246,7 +260,7 @@ class PasswordResetInvitation(CampaignRow):
         return super().obstacle() if self.is_open else "voided"
 
 
-class ForcedResetQuerySet(OutboxQuerySet["ForcedPasswordReset"]):
+class ForcedResetQuerySet(CampaignRowQuerySet["ForcedPasswordReset"]):
     """Named sets of forced resets."""
 
     def untouched(self) -> Self:

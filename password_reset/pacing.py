@@ -25,8 +25,7 @@ def claim(
     if rows.due().exists():
         slots = campaign.take_slots(room)
         return rows.claim(slots) if slots else []
-    if campaign.completed_at and not rows.pending().exists():
-        campaign.finish()
+    campaign.finish()
     return []
 
 

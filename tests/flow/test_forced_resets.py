@@ -12,7 +12,14 @@ from django.test import Client
 from django.utils import timezone
 from rest_framework.authtoken.models import Token
 
-from password_reset import forced_resets, people, revokers, services, users
+from password_reset import (
+    forced_resets,
+    people,
+    revokers,
+    services,
+    users,
+    worker,
+)
 from password_reset.campaigns import ForcedPasswordReset, PasswordResetCampaign
 from password_reset.models import PasswordResetToken
 from password_reset.purposes import Purpose
@@ -336,6 +343,29 @@ def test_campaigns_take_turns_and_one_invitation_waits_for_none(settings):
     services.process_due(9)
     assert new.email in {message.to[0] for message in mail.outbox}
     assert len(mail.outbox) == 10
+
+
+def test_a_campaign_is_not_over_while_its_emails_are_too_young(settings):
+    """The embedded worker takes no row before it has reached a random age."""
+    settings.PASSWORD_RESET_TASK_BACKEND = None
+    UserFactory.create_batch(2)
+    force("--all")
+    worker._work_off(None, 1, lambda: False, age=lambda: 60.0)
+    assert mail.outbox == []
+    services.process_due()
+    assert len(mail.outbox) == 2
+    assert PasswordResetCampaign.objects.get().finished_at
+
+
+def test_what_was_given_up_is_sent_when_staff_have_it_tried_again(ada, settings):
+    settings.PASSWORD_RESET_TASK_BACKEND = None
+    force(ada.email)
+    ForcedPasswordReset.objects.update(failed_at=timezone.now())
+    services.process_due()
+    assert PasswordResetCampaign.objects.get().finished_at
+    assert ForcedPasswordReset.objects.all().requeue() == 1
+    services.process_due()
+    assert len(mail.outbox) == 1
 
 
 def test_what_people_ask_for_comes_first(client, ada, settings):
