@@ -174,13 +174,17 @@ def time_zone_of(user: AbstractBaseUser) -> tzinfo | None:
 
 def log_in_names(user: AbstractBaseUser, spellings: Iterable[str] = ()) -> set[str]:
     """Return what a user may type to log in, the user name and the address on file, and
-    these spellings of them; none that is another user's name.
+    these spellings of them; none that is another user's name or address.
     """
     names = {user.get_username(), stored_email(user), *spellings} - {""}
     model = get_user_model()
     others = model._default_manager.exclude(pk=user.pk)
     taken = others.filter(**{f"{model.USERNAME_FIELD}__in": names})
-    return names - set(taken.values_list(model.USERNAME_FIELD, flat=True))
+    names -= set(taken.values_list(model.USERNAME_FIELD, flat=True))
+    # Where people log in by either, somebody's user name can be another's address.
+    field, own = f"{model.get_email_field_name()}__iexact", _folded(stored_email(user))
+    foreign = {name for name in names if _folded(name) != own}
+    return names - {name for name in foreign if others.filter(**{field: name}).exists()}
 
 
 def is_own_mailbox(user: AbstractBaseUser, email: str | None) -> bool:

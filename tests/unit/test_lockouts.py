@@ -123,6 +123,16 @@ def test_a_name_of_another_user_is_not_theirs(user):
     }
 
 
+def test_nor_is_the_address_of_another_user(user, monkeypatch):
+    """Where people log in by either, a user name may look like an address."""
+    victim = UserFactory(email="victim@example.com")
+    monkeypatch.setattr(type(user), "USERNAME_FIELD", "first_name")
+    user.first_name = "Victim@example.com"
+    user.save()
+    assert log_in_names(user, [victim.email]) == {user.email}
+    assert log_in_names(victim) == {victim.email}
+
+
 @pytest.mark.parametrize("axes", [DATABASE], indirect=True)
 def test_a_reset_that_is_rolled_back_opens_nothing(axes, user):
     lock(user.email)
