@@ -18,6 +18,7 @@ from functools import partial
 from pathlib import Path
 from time import monotonic
 
+import psycopg
 import pytest
 import requests
 
@@ -197,6 +198,26 @@ def test_a_database_that_is_away_keeps_nobody_waiting(
         assert monotonic() - started < 5
     all_in_time(people)
     assert 503 in {status for status, _ in people.answers}
+
+
+def test_a_visitor_who_waits_for_a_lock_keeps_nobody_else_out(
+    site: Callable[..., Process], own_postgres: Postgres
+) -> None:
+    """Nor does one with a slow query: the database is there, and its pool stays."""
+    process = site()
+    assert asks(process.url) == 202
+    with psycopg.connect(own_postgres.url) as other:
+        other.execute("LOCK TABLE password_reset_requests IN EXCLUSIVE MODE")
+        with ThreadPoolExecutor() as threads:
+            waiting, until = threads.submit(asks, process.url), monotonic() + 3
+            seen = set()
+            while monotonic() < until:
+                seen.add(requests.get(process.url + PATHS[3], timeout=30).status_code)
+            other.rollback()
+            assert waiting.result() == 202
+    # Seldom 429: whoever tries link after link is slowed down.
+    assert seen <= {404, 429}
+    assert "refusing until it is back" not in process.log
 
 
 def begin(people: Crowd) -> None:
