@@ -15,7 +15,13 @@ from hashlib import sha256
 from typing import Any
 
 from django.contrib.auth.base_user import AbstractBaseUser
-from django.db import IntegrityError, router, transaction
+from django.db import (
+    IntegrityError,
+    InterfaceError,
+    OperationalError,
+    router,
+    transaction,
+)
 from django.db.models import Count, Q
 from django.utils import timezone
 
@@ -37,6 +43,8 @@ __all__ = [
 
 logger = logging.getLogger("password_reset")
 
+#: What says nothing about one person.
+AWAY = (OperationalError, InterfaceError)
 #: Rows that one statement writes, and people whose links one statement voids.
 CHUNK = 500
 BATCH = 100
@@ -121,6 +129,13 @@ def end_passwords(
                 if _end_password(row):
                     done.append(row.user_id)
             except RevocationFailed:
+                failed.add(row.pk)
+            except AWAY:
+                raise
+            except Exception:  # of the host: nobody else is to keep a stolen password
+                logger.exception(
+                    "A password could not be ended", extra={"userId": str(row.user_id)}
+                )
                 failed.add(row.pk)
         _void_links(done, at)
         ended += len(done)

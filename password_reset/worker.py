@@ -613,11 +613,23 @@ def _campaign_jobs(rows: list[Any]) -> Iterator[Job]:
     for row in rows:
         if row.pk in mailed:
             row.mark_processed(mails_sent=1)
-        elif obstacle := row.obstacle():
+        elif job := _campaign_job(row):
+            yield job
+
+
+def _campaign_job(row: Any) -> Job | None:
+    """Return the job of sending a row's link; settle the row with the reason where its
+    user may have none.
+    """
+    job = Job(row, mails_sent=row.mails_sent)
+    try:
+        if obstacle := row.obstacle():
             row.mark_processed(obstacle, mails_sent=row.mails_sent)
-        else:
-            letter = partial(_mail_link, row, row.user, purpose=row.purpose)
-            yield Job(row, [letter], mails_sent=row.mails_sent)
+            return None
+        job.letters.append(partial(_mail_link, row, row.user, purpose=row.purpose))
+    except Exception as error:  # of the host's user model
+        job.errors.append(_record(error))
+    return job
 
 
 def _mailed_by_campaign(rows: list[Any]) -> set[int]:

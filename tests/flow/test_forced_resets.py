@@ -8,6 +8,7 @@ from django.contrib.auth import authenticate
 from django.contrib.auth.hashers import is_password_usable
 from django.core import mail
 from django.core.management import CommandError, call_command
+from django.db.models.signals import pre_save
 from django.test import Client
 from django.utils import timezone
 from rest_framework.authtoken.models import Token
@@ -276,6 +277,40 @@ def test_a_revoker_that_fails_leaves_that_person_as_they_were(ada, user, monkeyp
     monkeypatch.undo()
     assert "Ended the passwords of 1 person." in force("--all")
     assert users.must_reset(fresh(ada))
+
+
+def test_one_user_who_cannot_be_saved_keeps_nobody_else_unforced(ada, user, caplog):
+    def fail(instance, **kwargs):
+        if instance.pk == ada.pk:
+            raise ValueError("a rule of the host")
+
+    pre_save.connect(fail, sender=type(ada))
+    try:
+        with pytest.raises(CommandError, match="1 person could not be forced"):
+            force("--all")
+    finally:
+        pre_save.disconnect(fail, sender=type(ada))
+    assert fresh(ada).check_password(OLD_PASSWORD)
+    assert users.must_reset(fresh(user))
+    assert "a rule of the host" in caplog.text
+    assert "Ended the passwords of 1 person." in force("--all")
+
+
+def test_one_user_who_cannot_be_judged_keeps_no_email_of_others(
+    ada, user, settings, monkeypatch
+):
+    settings.PASSWORD_RESET_TASK_BACKEND = None
+    force("--all")
+
+    def fail(self):
+        if self.pk == ada.pk:
+            raise ValueError("a rule of the host")
+        return False
+
+    monkeypatch.setattr(type(ada), "has_usable_password", fail)
+    services.process_due()
+    assert [message.to for message in mail.outbox] == [[user.email]]
+    assert outcome(ada) == (0, "ValueError")
 
 
 def test_a_worker_that_died_after_the_email_does_not_send_it_again(ada):

@@ -176,8 +176,8 @@ class Command(BaseCommand):
             )
         if failed:
             raise CommandError(
-                f"{counted(failed)} could not be forced, since a revoker failed (see "
-                "the log). The same command again, or "
+                f"{counted(failed)} could not be forced, since a revoker or a rule of "
+                "the host failed (see the log). The same command again, or "
                 f"--resume {campaign.pk}, goes on with them."
             )
 
