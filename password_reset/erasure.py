@@ -17,6 +17,7 @@ from django.core.exceptions import FieldDoesNotExist
 from django.db import router, transaction
 from django.db.models import Model, Q
 
+from .campaigns import PasswordResetCampaign, PasswordResetInvitation
 from .deliveries import kind_of
 from .models import (
     PasswordResetCode,
@@ -32,11 +33,18 @@ logger = logging.getLogger("password_reset")
 
 #: What stands in the admin's log in place of an address.
 STAND_IN = "(erased)"
+#: Columns with the name of whoever asked for a row about others.
+NAMED: tuple[tuple[type[Any], str], ...] = (
+    (PasswordResetInvitation, "invited_by"),
+    (PasswordResetCampaign, "started_by"),
+)
 
 
 @dataclass(frozen=True)
 class Erased:
-    """Numbers of rows by table; of the admin's log, of entries whose text was cut."""
+    """Numbers of rows by table; also of those about others, and of entries of the
+    admin's log, in which a name gave way to a stand-in.
+    """
 
     rows: dict[str, int] = field(default_factory=dict)
 
@@ -61,12 +69,13 @@ def erase(
         raise ValueError("Name a user or an address")
     with transaction.atomic(using=router.db_for_write(PasswordResetRequest)):
         addresses |= _addresses_of(user_id)
-        reached = _requests_of(user_id, addresses)
+        keys = _keys_of(user_id, addresses)
         rows = {
-            model._meta.db_table: _clear(model, user_id, addresses, reached, dry_run)
+            model._meta.db_table: _clear(model, keys[model], dry_run)
             for model in _models()
         }
-        rows |= _cut_log(addresses, dry_run)
+        rows |= _cut_log(addresses, keys, dry_run)
+        _merge(rows, _cut_names(addresses | _names_of(user_id), dry_run))
     erased = Erased({name: count for name, count in rows.items() if count})
     if not dry_run:
         logger.info("Password reset data erased", extra={"rows": erased.total})
@@ -114,23 +123,30 @@ def _requests_of(user_id: Any, addresses: set[str]) -> set[int]:
     return reached - {None}
 
 
-def _clear(
-    model: type[Any],
-    user_id: Any,
-    addresses: set[str],
-    reached: set[int],
-    dry_run: bool,
-) -> int:
+def _keys_of(user_id: Any, addresses: set[str]) -> dict[type[Any], set[Any]]:
+    """Return which rows of each table are a person's."""
+    keys = {model: _own(model, user_id, addresses) for model in _models()}
+    keys[PasswordResetRequest] |= _requests_of(user_id, addresses)
+    # An email went to the address of its day, which no account may know any more.
+    led_to = Q(pk__in=[])
+    for model, found in keys.items():
+        led_to |= Q(kind=kind_of(model), row_id__in=found)
+    sent = PasswordResetDelivery.objects.filter(led_to)
+    keys[PasswordResetDelivery] |= set(sent.values_list("pk", flat=True))
+    return keys
+
+
+def _own(model: type[Any], user_id: Any, addresses: set[str]) -> set[Any]:
     condition = Q(pk__in=[])
     if user_id is not None and _has(model, "user"):
         condition |= Q(user=user_id)
     if addresses and _has(model, "email"):
         condition |= _at(addresses)
-    if model is PasswordResetRequest:
-        condition |= Q(pk__in=reached)
-    elif model is PasswordResetDelivery:
-        condition |= Q(kind=kind_of(PasswordResetRequest), row_id__in=reached)
-    rows = model.objects.filter(condition)
+    return set(model.objects.filter(condition).values_list("pk", flat=True))
+
+
+def _clear(model: type[Any], keys: set[Any], dry_run: bool) -> int:
+    rows = model.objects.filter(pk__in=keys)
     if dry_run:
         return int(rows.count())
     return int(rows.delete()[1].get(model._meta.label, 0))
@@ -146,14 +162,43 @@ def _at(addresses: set[str]) -> Q:
     return condition
 
 
-def _cut_log(addresses: set[str], dry_run: bool) -> dict[str, int]:
+def _cut_log(
+    addresses: set[str], keys: dict[type[Any], set[Any]], dry_run: bool
+) -> dict[str, int]:
     """Take addresses out of the admin's log, whose entries name our rows by them."""
-    if not addresses or not apps.is_installed("django.contrib.admin"):
+    if not apps.is_installed("django.contrib.admin"):
         return {}
     entries: Any = apps.get_model("admin", "LogEntry")._default_manager
-    condition = Q()
+    condition = Q(pk__in=[])
     for address in addresses:
         condition |= Q(object_repr__istartswith=f"{address} (")
+    for model, found in keys.items():
+        name = model._meta.model_name
+        condition |= Q(content_type__model=name, object_id__in=list(map(str, found)))
     ours = entries.filter(condition, content_type__app_label="password_reset")
+    ours = ours.exclude(object_repr=STAND_IN)
     count = ours.count() if dry_run else ours.update(object_repr=STAND_IN)
     return {entries.model._meta.db_table: count}
+
+
+def _names_of(user_id: Any) -> set[str]:
+    user = get_user_model()._base_manager.filter(pk=user_id).first()
+    return {user.get_username()} - {""} if user else set()
+
+
+def _cut_names(names: set[str], dry_run: bool) -> dict[str, int]:
+    """Take a person's names out of what they have done to others."""
+    cut: dict[str, int] = {}
+    for model, column in NAMED:
+        condition = Q(pk__in=[])
+        for name in names:
+            condition |= Q(**{f"{column}__iexact": name[:150]})
+        rows = model.objects.filter(condition)
+        count = rows.count() if dry_run else rows.update(**{column: STAND_IN})
+        cut[model._meta.db_table] = count
+    return cut
+
+
+def _merge(rows: dict[str, int], more: dict[str, int]) -> None:
+    for table, count in more.items():
+        rows[table] = rows.get(table, 0) + count

@@ -11,6 +11,7 @@ from django.core import mail
 from django.core.management import CommandError, call_command
 from django.db import connection
 from django.test import Client
+from django.utils import timezone
 
 from password_reset import services
 from password_reset.models import (
@@ -21,7 +22,7 @@ from password_reset.models import (
     UserSession,
 )
 from tests.tools.factories import NEW_PASSWORD, UserFactory
-from tests.tools.staff import REQUESTS, act, messages_of, staff, superuser
+from tests.tools.staff import NOTICES, REQUESTS, act, messages_of, staff, superuser
 from tests.tools.walk import ask, look, mailed_token, spend
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.sqlite]
@@ -172,6 +173,35 @@ def test_the_command_says_what_it_erased(ada):
 def test_the_command_wants_somebody(arguments):
     with pytest.raises(CommandError, match="Name a user"):
         call_command("erase_reset_data", *arguments)
+
+
+def test_what_went_to_an_address_of_old_goes_with_its_user(ada):
+    """Whatever asked for the email: the account knows the new address alone."""
+    new = UserFactory(email="ada.new@example.com")
+    new.set_unusable_password()
+    new.save()
+    services.send_invitation(new)
+    browser = superuser()
+    PasswordResetNotice.objects.update(failed_at=timezone.now(), processed_at=None)
+    act(browser, NOTICES, "retry", *PasswordResetNotice.objects.all())
+    for user in (ada, new):
+        user.email = f"{user.pk}@countess.example"
+        user.save()
+        services.erase(user_id=user.pk)
+    assert kept_of("ada.new@example") == set()
+    assert kept_of("ada@example") == set()
+
+
+def test_who_has_invited_or_forced_others_is_forgotten_too(ada):
+    eve = UserFactory(email="eve@example.com")
+    services.force_reset([eve.pk], started_by=ada.email)
+    eve.set_unusable_password()
+    eve.save()
+    row = services.send_invitation(eve, invited_by=ada.get_username())
+    services.erase(user_id=ada.pk)
+    assert kept_of("ada@example") == set()
+    row.refresh_from_db()
+    assert row.invited_by == "(erased)"
 
 
 class TestInTheAdmin:
