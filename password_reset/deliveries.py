@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parseaddr
 
+from django.conf import settings
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
@@ -174,11 +175,19 @@ def record(
     keys = [row.pk for row in found if not recipient or _is_same(row.email, recipient)]
     if not message_id or not keys:
         raise UnknownMessage
+    at = _as_kept(at)
     changed = PasswordResetDelivery.objects.filter(_gives_way(state, at), pk__in=keys)
     count = changed.update(state=state, changed_at=at, reason=reason[:64])
     if count:
         metrics.deliveries_total.labels(status=state.value).inc(count)
     return bool(count)
+
+
+def _as_kept(at: datetime) -> datetime:
+    """Return a moment as the database keeps moments: naive where USE_TZ is off."""
+    if timezone.is_aware(at) == settings.USE_TZ:
+        return at
+    return timezone.make_aware(at) if settings.USE_TZ else timezone.make_naive(at)
 
 
 def _gives_way(state: Delivery, at: datetime) -> Q:

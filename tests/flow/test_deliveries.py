@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.core import mail
@@ -111,6 +111,17 @@ def test_one_statement_decides_between_two_events(client, user):
         assert record(row.message_id, user.email, Delivery.DELIVERED, now)
     assert len([q for q in queries if "UPDATE" in q["sql"]]) == 1
     assert not record(row.message_id, user.email, Delivery.DELIVERED, now)
+
+
+def test_a_site_without_time_zones_takes_the_provider_s_moments(client, user, settings):
+    settings.USE_TZ, settings.TIME_ZONE = False, "Europe/Berlin"
+    ask(client, user.email)
+    row = PasswordResetDelivery.objects.get()
+    at = datetime(2027, 3, 3, 12, tzinfo=UTC)
+    assert record(row.message_id, user.email, Delivery.BOUNCED, at)
+    assert not record(row.message_id, user.email, Delivery.DELIVERED, at)
+    row.refresh_from_db()
+    assert row.changed_at == datetime(2027, 3, 3, 13)
 
 
 @pytest.mark.parametrize("message_id", ["", "of-another-app"])
