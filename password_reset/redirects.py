@@ -60,15 +60,18 @@ def safe_path(
     return path if is_path and len(path) <= LENGTH and not leads_back(path) else ""
 
 
-def with_next(login_url: str | None, path: str) -> str | None:
+def with_next(
+    login_url: str | None, path: str, base_url: str | None = None
+) -> str | None:
     """Return a log-in page's URL that leads on to a path; a page of another host gets
-    the whole URL.
+    the whole URL, of the site or of a brand's base URL.
     """
     if not login_url or not path:
         return login_url
     parts = urlsplit(login_url)
     query = QueryDict(parts.query, mutable=True)
-    query[FIELD] = urljoin(conf.base_url, path) if parts.netloc else path
+    whole = urljoin(base_url or conf.base_url, path)
+    query[FIELD] = whole if parts.netloc else path
     return urlunsplit(parts._replace(query=query.urlencode(safe="/")))
 
 

@@ -236,7 +236,7 @@ class FlowView(View):
         next_url = self.next_url()
         context = {
             "next": next_url,
-            "login_url": redirects.with_next(self.login_url(), next_url),
+            "login_url": self.login_url_to(next_url),
             "site_url": self.brand.base_url,
             **context,
             **(self.extra_context or {}),
@@ -251,6 +251,10 @@ class FlowView(View):
     def login_url(self) -> str | None:
         """Return where to log in, or ``None`` where the site has no such page."""
         return login_url(self.brand)
+
+    def login_url_to(self, path: str) -> str | None:
+        """Return where to log in and be led on to a path of this brand's host."""
+        return redirects.with_next(self.login_url(), path, self.brand.base_url)
 
     def next_url(self) -> str:
         """Return where the visitor was, on the pages that carry it on."""
@@ -571,4 +575,4 @@ class PasswordResetCompleteView(FlowView):
         of the log-in page; nothing where that is unknown.
         """
         path = redirects.safe_path(next_url)
-        return path and (redirects.with_next(self.login_url(), path) or path)
+        return path and (self.login_url_to(path) or path)

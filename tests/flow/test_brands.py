@@ -203,6 +203,13 @@ class TestPages:
         assert off.status_code == 503
         assert "Plums are in season." in off.content.decode()
 
+    def test_a_log_in_elsewhere_leads_back_to_the_brand(self, three_brands, plum):
+        brands = three_brands.PASSWORD_RESET_BRANDS
+        elsewhere = {**brands["plum"], "LOGIN_URL": "https://login.example/"}
+        three_brands.PASSWORD_RESET_BRANDS = {**brands, "plum": elsewhere}
+        page = plum.get("/forgot-password", {"next": "/orders"}).content.decode()
+        assert f"https://login.example/?next=http%3A//{PLUM}/orders" in page
+
     def test_the_last_one_leads_to_the_log_in_of_the_brand(self, plum):
         assert (
             'href="/plum/log-in"' in plum.get("/reset-password/done").content.decode()
