@@ -295,9 +295,17 @@ class PasswordResetToken(models.Model):
         if self.purpose != Purpose.INVITATION:
             return _matches(self.fingerprint, user)
         may_accept = user.is_active and not user.has_usable_password()
-        return may_accept and tokens.matches(
+        own = tokens.matches(
             self.fingerprint, *identity(user), purpose=Purpose.INVITATION.value
         )
+        return may_accept and own and not self._is_voided()
+
+    def _is_voided(self) -> bool:
+        """Return whether the user's invitation is void, also where a worker had it at
+        that moment and has made this link since.
+        """
+        rows = PasswordResetInvitation.objects.filter(user_id=self.user_id)
+        return bool(rows.filter(voided_at__isnull=False).exists())
 
 
 def _matches(fingerprint: str, user: AbstractBaseUser) -> bool:

@@ -10,8 +10,9 @@ from django.core.management import CommandError, call_command
 from django.test import Client
 from django.utils import timezone
 
-from password_reset import services, tokens, users
+from password_reset import services, tokens, users, worker
 from password_reset.campaigns import PasswordResetCampaign, PasswordResetInvitation
+from password_reset.mail_connection import MailConnection
 from password_reset.models import PasswordResetNotice, PasswordResetToken
 from password_reset.purposes import Purpose
 from password_reset.signals import user_invited
@@ -251,6 +252,18 @@ def test_a_void_invitation_opens_nothing_and_is_not_renewed(client, new):
     with committed():
         client.post("/forgot-password", {"token": raw})
     assert mail.outbox[-1].subject.startswith("How to log in")
+
+
+def test_one_that_is_voided_while_a_worker_has_it_opens_nothing(client, new, settings):
+    settings.PASSWORD_RESET_TASK_BACKEND = None
+    services.send_invitation(new)
+    (job,) = worker._jobs(worker.INVITATIONS, worker.INVITATIONS.claim(1))
+    services.void_invitation(new)
+    worker._work(job, MailConnection())
+    raw = token_in(mail.outbox[-1].body)
+    assert look(client, raw).status_code == 410
+    assert spend(client, raw).status_code == 410
+    assert state(new).voided_at
 
 
 def test_a_void_invitation_that_waits_is_never_sent(new, settings):
