@@ -12,7 +12,7 @@ from django.template.response import TemplateResponse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from password_reset import invitations
+from password_reset import invitations, ratelimit
 from password_reset.conf import conf
 from password_reset.users import stored_email
 from password_reset.visitors import brand_key
@@ -103,12 +103,18 @@ def confirmation(
 
 
 def _invited(request: HttpRequest, user: Any) -> str:
-    """Invite a user; return why not, where somebody else was first."""
+    """Invite a user; return why not, where somebody else was first, or where staff have
+    sent enough to that address.
+    """
     actor: Any = request.user
     try:
+        with sending.within_limits():
+            ratelimit.enforce_staff_limit(stored_email(user))
         invitations.send_invitation(
             user, invited_by=actor.get_username(), brand=brand_key(request)
         )
     except invitations.InvitationRefused as refused:
         return str(SENTENCES[refused.reason])
+    except sending.Refused as refused:
+        return str(refused)
     return ""

@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -94,8 +95,15 @@ def send(actor: Any, user: Any, brand: str = "") -> None:
     """
     if sentence := refusal(actor, user):
         raise Refused(sentence)
-    try:
+    with within_limits():
         flows.send_link(stored_email(user), brand)
+
+
+@contextmanager
+def within_limits() -> Iterator[None]:
+    """Raise ``Refused`` for what the limit of an address raises."""
+    try:
+        yield
     except RateLimited as limit:
         until = at(timezone.now() + timedelta(seconds=limit.retry_after))
         sentence = _(

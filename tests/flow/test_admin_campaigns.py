@@ -93,6 +93,14 @@ class TestInviting:
         invite(superuser(), new)
         assert len(mail.outbox) == 1
 
+    def test_one_address_gets_no_more_of_them_than_links(self, new, settings):
+        settings.RATELIMIT_ENABLE = True
+        settings.PASSWORD_RESET_STAFF_RATE_PER_EMAIL = "2/h"
+        browser = staff(*INVITE)
+        told = [messages_of(invite(browser, new)) for _ in range(3)]
+        assert len(mail.outbox) == 2
+        assert "The limit of this address is reached" in told[2]
+
     def test_the_button_is_there_for_whom_it_is(self, new, user):
         browser = staff(*INVITE)
         assert page_of(new) in browser.get(f"{USERS}{new.pk}/change/").text
