@@ -17,7 +17,12 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from . import __version__
-from .models import PasswordResetNotice, PasswordResetRequest
+from .models import (
+    ForcedPasswordReset,
+    PasswordResetNotice,
+    PasswordResetRequest,
+)
+from .outbox import OutboxRow
 from .redaction import redact
 
 __all__ = ["CLASS_UID", "OCSF_VERSION", "events"]
@@ -59,6 +64,7 @@ def events(since: datetime, until: datetime) -> Iterator[dict[str, Any]]:
     sources: tuple[tuple[QuerySet[Any], Callable[[Any], Iterator[_Event]]], ...] = (
         (PasswordResetRequest.objects.all(), _of_request),
         (PasswordResetNotice.objects.all(), _of_notice),
+        (ForcedPasswordReset.objects.all(), _of_forced),
     )
     for rows, read in sources:
         made = rows.filter(created_at__gte=since - LATE, created_at__lt=until)
@@ -88,6 +94,18 @@ def _of_request(row: PasswordResetRequest) -> Iterator[_Event]:
     yield _Event(
         row.created_at, "asked", "A reset link was asked for", status=REQUESTED
     )
+    yield from _fate(row)
+    text = "The reader of the email said: it was not me"
+    yield _Event(row.disowned_at, "disowned", text, activity=OTHER, severity=LOW)
+
+
+def _of_forced(row: ForcedPasswordReset) -> Iterator[_Event]:
+    yield _Event(row.forced_at, "forced", "The site ended the password")
+    yield from _fate(row)
+
+
+def _fate(row: OutboxRow) -> Iterator[_Event]:
+    """Yield what became of a row's email."""
     if row.failed_at:
         text = "The email was given up"
         yield _Event(
@@ -99,8 +117,6 @@ def _of_request(row: PasswordResetRequest) -> Iterator[_Event]:
         code = row.last_error or "no_account"
         text = "Nobody was mailed"
         yield _Event(row.processed_at, "unmailed", text, status=FAILURE, code=code)
-    text = "The reader of the email said: it was not me"
-    yield _Event(row.disowned_at, "disowned", text, activity=OTHER, severity=LOW)
 
 
 def _of_notice(row: PasswordResetNotice) -> Iterator[_Event]:

@@ -56,6 +56,19 @@ def test_a_reset_is_three_events(reset):
     ]
 
 
+def test_a_forced_reset_is_in_it_with_what_became_of_the_email(
+    user, django_capture_on_commit_callbacks
+):
+    with django_capture_on_commit_callbacks(execute=True):
+        services.force_reset([user.pk])
+    found = [(one["activity_id"], one["status"], one["message"]) for one in events()]
+    assert found == [
+        (4, "Success", "The site ended the password"),
+        (4, "Mailed", "The email was sent"),
+    ]
+    assert {one["user"]["uid"] for one in events()} == {str(user.pk)}
+
+
 def test_an_event_is_an_account_change_of_ocsf(reset):
     """The attributes that the class requires, by ocsf-schema 1.1.0."""
     changed = events()[-1]
