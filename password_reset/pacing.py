@@ -13,8 +13,9 @@ from django.utils import timezone
 from .campaigns import PasswordResetCampaign
 from .outbox import OutboxQuerySet
 
-#: Seconds between two looks at other work while a slot is waited for.
-NAP = 0.2
+#: Seconds between two looks at other work while a slot is waited for, and at least
+#: where it has come and nothing could be claimed.
+NAP, DOZE = 0.2, 0.05
 
 
 def claim(
@@ -41,5 +42,5 @@ def wait_for_slot(seconds: float, stopped: Callable[[], bool]) -> bool:
     if not slots or stopped():
         return False
     wait = (min(slots) - timezone.now()).total_seconds()
-    time.sleep(max(0.0, min(wait, NAP)))
+    time.sleep(max(DOZE, min(wait, NAP)))
     return wait <= seconds

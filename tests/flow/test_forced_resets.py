@@ -1,6 +1,7 @@
 """Passwords that the site ends: each person once, and nobody left without a way back."""
 
 import io
+import time
 
 import pytest
 import time_machine
@@ -15,6 +16,7 @@ from rest_framework.authtoken.models import Token
 
 from password_reset import (
     forced_resets,
+    pacing,
     people,
     revokers,
     services,
@@ -390,6 +392,18 @@ def test_a_campaign_is_not_over_while_its_emails_are_too_young(settings):
     services.process_due()
     assert len(mail.outbox) == 2
     assert PasswordResetCampaign.objects.get().finished_at
+
+
+def test_who_waits_for_rows_of_an_age_does_not_ask_the_database_all_the_time(
+    ada, settings
+):
+    settings.PASSWORD_RESET_TASK_BACKEND = None
+    force(ada.email, "--rate", "1/s")
+    campaign = PasswordResetCampaign.objects.get()
+    assert pacing.claim(campaign, ForcedPasswordReset.objects.none(), 1) == []
+    began = time.monotonic()
+    assert pacing.wait_for_slot(1.0, lambda: False)
+    assert time.monotonic() - began >= pacing.DOZE
 
 
 def test_what_was_given_up_is_sent_when_staff_have_it_tried_again(ada, settings):
