@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from django.contrib.auth.decorators import login_not_required
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.views.generic import View
 
@@ -30,7 +31,8 @@ class BrandStyleView(View):
 
     @classmethod
     def as_view(cls, **initkwargs: object) -> Callable[..., HttpResponseBase]:
-        return login_not_required(super().as_view(**initkwargs))
+        view = transaction.non_atomic_requests(super().as_view(**initkwargs))
+        return login_not_required(view)
 
     def get(self, request: HttpRequest) -> HttpResponse:
         brand = brand_of(request)

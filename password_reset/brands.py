@@ -127,6 +127,8 @@ OPTIONS = {
     "SUPPORT_URL": "support_url",
     "TEMPLATES": "templates",
 }
+#: Unknown keys that the log has named.
+_named: set[str] = set()
 
 
 def get(key: str) -> Brand:
@@ -141,9 +143,11 @@ def known(key: str) -> str:
     """
     if not key or key in conf.brands:
         return key
-    logger.warning(
-        "The brand %r is not in PASSWORD_RESET_BRANDS: it is the default brand", key
-    )
+    if key not in _named:  # once, however many rows are of it
+        _named.add(key)
+        logger.warning(
+            "The brand %r is not in PASSWORD_RESET_BRANDS: it is the default brand", key
+        )
     return DEFAULT
 
 

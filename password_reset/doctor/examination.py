@@ -8,6 +8,8 @@ from threading import Thread
 
 from django.db import connections
 
+from password_reset.redaction import redact
+
 from . import delivery, site, storage, upkeep
 from .findings import Check, Finding, Level, Patient, fault
 
@@ -81,7 +83,7 @@ def _run(check: Check, patient: Patient, results: SimpleQueue[list[Finding]]) ->
     try:
         results.put(list(check(patient)))
     except Exception as error:
-        reason = f"{type(error).__name__}: {error}".splitlines()[0][:200]
+        reason = redact(f"{type(error).__name__}: {error}".splitlines()[0][:200])
         results.put([fault(f"It could not be examined ({reason}).", "See the above.")])
     finally:
         connections.close_all()

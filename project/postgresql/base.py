@@ -117,7 +117,10 @@ class DatabaseWrapper(base.DatabaseWrapper):
             return super().get_new_connection(conn_params)
         if self.breaker.is_open:
             raise psycopg.OperationalError("the database is away")
-        return super().get_new_connection(conn_params)
+        try:
+            return super().get_new_connection(conn_params)
+        except KeyError:  # Django looks for a pool that was let go meanwhile
+            raise psycopg.OperationalError("the pool is made anew") from None
 
     def _connection_class(self) -> type[Connection]:
         is_away = staticmethod(self.breaker.is_away)
