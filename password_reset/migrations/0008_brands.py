@@ -3,10 +3,9 @@
 from django.conf import settings
 from django.db import migrations, models
 
-import password_reset.models
-
 
 class Migration(migrations.Migration):
+    """Columns whose constant default rewrites no table; 0011 adds their indexes."""
 
     dependencies = [
         ('password_reset', '0007_next_url'),
@@ -28,17 +27,5 @@ class Migration(migrations.Migration):
             model_name='passwordresettoken',
             name='brand',
             field=models.CharField(blank=True, db_default='', default='', max_length=32, verbose_name='brand'),
-        ),
-        migrations.AddIndex(
-            model_name='passwordresetnotice',
-            index=models.Index(condition=models.Q(('brand', ''), _negated=True), fields=['brand', 'id'], name='password_reset_notices_brand'),
-        ),
-        migrations.AddIndex(
-            model_name='passwordresetrequest',
-            index=models.Index(condition=models.Q(('brand', ''), _negated=True), fields=['brand', 'id'], name='password_reset_requests_brand'),
-        ),
-        migrations.AddIndex(
-            model_name='passwordresettoken',
-            index=password_reset.models.LongNameIndex(condition=models.Q(('brand', ''), _negated=True), fields=['brand', 'id'], name='idx_password_reset_tokens_brand'),
         ),
     ]
