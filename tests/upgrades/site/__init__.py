@@ -1,0 +1,1 @@
+"""On the path of a process of its own: no package of the tests."""
