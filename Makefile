@@ -79,12 +79,13 @@ test-server: $(DEV) ## install, release, roll back and restore on an empty Debia
 test-matrix: ## test on each Python and Django of the stack that this machine has
 	@$(PYTHON) -m tests.matrix
 
-lint: $(DEV) ## check style, types, layers, templates and addresses
+lint: $(DEV) ## check style, types, layers, templates, migrations and addresses
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/djlint --lint --quiet password_reset/templates templates
+	$(BIN)/python -m tests.migration_lint
 	.ci/addresses
 
 format: $(DEV) ## format the Python files
