@@ -3,6 +3,7 @@ code alone; and after the migrations have gone back too.
 """
 
 import os
+import shutil
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
@@ -28,16 +29,35 @@ def postgres() -> Iterator[Postgres]:
     server.close()
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def database(request, tmp_path) -> dict[str, Any]:
-    """An empty database, as `DATABASES` describes it."""
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def template(request, tmp_path_factory) -> dict[str, Any]:
+    """A database with today's schema and four users, as `DATABASES` describes it."""
     if request.param == "sqlite":
-        name = str(tmp_path / "site.sqlite3")
-        return {"ENGINE": "django.db.backends.sqlite3", "NAME": name}
-    server, name = request.getfixturevalue("postgres"), f"site_{os.urandom(6).hex()}"
+        name = str(tmp_path_factory.mktemp("template") / "site.sqlite3")
+        database = {"ENGINE": "django.db.backends.sqlite3", "NAME": name}
+    else:
+        server = request.getfixturevalue("postgres")
+        database = in_postgres(server, "template0")
+    site = Site(ROOT, database)
+    site.migrate()
+    site.step("join", "anna", "ben", "carla", "dora")
+    return database
+
+
+@pytest.fixture
+def database(template, request, tmp_path) -> dict[str, Any]:
+    """A copy of it for one test."""
+    if "sqlite" in template["ENGINE"]:
+        name = shutil.copy(template["NAME"], tmp_path / "site.sqlite3")
+        return template | {"NAME": str(name)}
+    return in_postgres(request.getfixturevalue("postgres"), template["NAME"])
+
+
+def in_postgres(server: Postgres, template: str) -> dict[str, Any]:
+    """Make a copy of a database."""
+    name, where = f"site_{os.urandom(6).hex()}", urlsplit(server.url)
     with psycopg.connect(server.url, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-    where = urlsplit(server.url)
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
     return {
         "ENGINE": "django.db.backends.postgresql",
         "NAME": name,
@@ -49,11 +69,7 @@ def database(request, tmp_path) -> dict[str, Any]:
 
 @pytest.fixture
 def today(database) -> Site:
-    """This tree's release, migrated, with four users."""
-    site = Site(ROOT, database)
-    site.migrate()
-    site.step("join", "anna", "ben", "carla", "dora")
-    return site
+    return Site(ROOT, database)
 
 
 @pytest.fixture
