@@ -98,10 +98,24 @@ def test_requests_and_links_cross_from_one_to_the_other(earlier, today):
     assert today.step("log_in", "ben")
 
 
-def test_a_link_that_staff_sent_unasked_stays_closed_to_it(earlier, today):
+def test_an_invitation_stays_closed_to_it_and_whole(earlier, today):
     token = today.step("invite", "carla")
-    assert today.step("look", token) == 200
     assert earlier.step("spend", token) in (404, 410)
+    assert today.step("spend", token) == 302
+
+
+def test_the_link_of_a_forced_reset_opens_once_in_one_of_the_two(earlier, today):
+    """The oldest opens it, the others leave it to today's."""
+    token = today.step("force", "carla")
+    answers = [earlier.step("spend", token), today.step("spend", token)]
+    assert sorted(answers) == [302, 410]
+    assert today.step("log_in", "carla")
+
+
+def test_it_sends_no_link_to_whose_password_has_been_ended(earlier, today):
+    today.step("force", "carla")
+    assert earlier.step("ask", "carla") == 302
+    assert "carla" not in earlier.step("work")
 
 
 def test_it_cannot_delete_whom_a_newer_table_names(earlier, today):

@@ -52,6 +52,13 @@ def invite(name: str) -> str:
     return work()[name]
 
 
+def force(name: str) -> str:
+    """End a user's password and send a link for another, as only newer releases do."""
+    person = f"{name}@example.com"
+    call_command("force_password_reset", person, "--no-input", stdout=StringIO())
+    return work()[name]
+
+
 def work() -> dict[str, str]:
     """Send what waits; return the token of each name that got a link."""
     call_command("process_reset_requests", stdout=StringIO())
@@ -96,7 +103,7 @@ def purge() -> str:
 
 
 STEPS: list[Callable[..., object]] = [
-    join, leave, invite, ask, work, look, verify, spend, log_in, reset, purge
+    join, leave, invite, force, ask, work, look, verify, spend, log_in, reset, purge
 ]  # fmt: skip
 
 if __name__ == "__main__":
