@@ -110,6 +110,12 @@ class PasswordResetDelivery(models.Model):
                 opclasses=[PREFIX],
             ),
             models.Index(fields=["sent_at"], name="password_reset_deliveries_age"),
+            # Reported on: of many emails nobody says anything.
+            models.Index(
+                fields=["state", "kind", "row_id"],
+                name="password_reset_deliv_state",
+                condition=~Q(state=Delivery.ACCEPTED),
+            ),
         ]
 
     def __str__(self) -> str:

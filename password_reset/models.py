@@ -120,6 +120,12 @@ class PasswordResetRequest(OutboxRow):
                 name="password_reset_requests_sent",
                 condition=Q(mails_sent__gt=0),
             ),
+            # Few, where nobody asks but those who have an account.
+            models.Index(
+                fields=["id"],
+                name="password_reset_requests_nobody",
+                condition=Q(mails_sent=0, processed_at__isnull=False),
+            ),
         ]
         permissions = [
             ("retry_passwordresetrequest", "Can retry password reset requests"),
@@ -264,6 +270,9 @@ class PasswordResetToken(models.Model):
                 condition=BRANDED,
             ),
             LongNameIndex(
+                fields=["created_at"], name="idx_password_reset_tokens_created_at"
+            ),
+            LongNameIndex(
                 fields=["expires_at"], name="idx_password_reset_tokens_expires_at"
             ),
             LongNameIndex(
@@ -281,6 +290,11 @@ class PasswordResetToken(models.Model):
     def is_expired(self) -> bool:
         """Whether the lifetime is over, to the moment."""
         return self.expires_at <= timezone.now()
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether it is neither spent, voided nor expired."""
+        return self.used_at is None and not self.is_expired
 
     @property
     def next_url(self) -> str:
@@ -438,6 +452,10 @@ class UserSession(models.Model):
     )
     session_key = models.CharField(
         _("session key"), max_length=64, unique=True, editable=False
+    )
+    #: Of whoever logged in, so that staff can tell one log-in from another.
+    user_agent = models.CharField(
+        _("user agent"), max_length=512, blank=True, default="", db_default=""
     )
     created_at = models.DateTimeField(
         _("created at"), default=timezone.now, editable=False

@@ -29,6 +29,7 @@ __all__ = [
     "record_refusal",
     "second_factor_retry_after",
     "soft_limit",
+    "staff_retry_after",
 ]
 
 logger = logging.getLogger("password_reset")
@@ -142,6 +143,13 @@ def address_retry_after(email: str) -> int | None:
     ``None`` when they may now. Counts nothing. For staff: it tells what others did.
     """
     return _retry_after(budgets.of_mailbox(email))
+
+
+def staff_retry_after(email: str) -> int | None:
+    """Return the seconds until staff may have an email sent to an address again;
+    ``None`` when they may now. Counts nothing.
+    """
+    return _retry_after(budgets.of_staff(email))
 
 
 def second_factor_retry_after(user_id: object) -> int | None:

@@ -11,6 +11,7 @@ from django.db import router, transaction
 
 from .models import UserSession
 from .revokers import keeps_sessions
+from .visitors import USER_AGENT_LENGTH, printable
 
 logger = logging.getLogger("password_reset")
 
@@ -32,16 +33,21 @@ def remember(sender: Any, request: Any, user: AbstractBaseUser, **kwargs: Any) -
         ):  # somebody else's log-in in this browser was flushed a moment ago
             session.save()
         with transaction.atomic(using=router.db_for_write(UserSession)):
-            _keep(session.session_key, user)
+            _keep(session.session_key, user, _browser(request))
     except Exception:
         logger.exception("A log-in could not be recorded")
 
 
-def _keep(key: str, user: AbstractBaseUser) -> None:
+def _keep(key: str, user: AbstractBaseUser, user_agent: str) -> None:
     # The write comes first: SQLite cannot upgrade a read lock ("database is
     # locked").
-    if not UserSession.objects.filter(session_key=key).update(user_id=user.pk):
-        UserSession.objects.create(session_key=key, user_id=user.pk)
+    values = {"user_id": user.pk, "user_agent": user_agent}
+    if not UserSession.objects.filter(session_key=key).update(**values):
+        UserSession.objects.create(session_key=key, **values)
+
+
+def _browser(request: Any) -> str:
+    return printable(request.META.get("HTTP_USER_AGENT", ""), USER_AGENT_LENGTH)
 
 
 def forget(sender: Any, request: Any, **kwargs: Any) -> None:

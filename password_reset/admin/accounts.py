@@ -78,17 +78,17 @@ def are_hidden(site: AdminSite, request: HttpRequest) -> bool:
     return model._base_manager.exclude(pk__in=shown).exists()
 
 
-def page(site: AdminSite, request: HttpRequest, user: Any) -> str | None:
-    """Return the address of a user's own page in the admin; None where there is none to
-    see.
+def page(site: AdminSite, request: HttpRequest, row: Any) -> str | None:
+    """Return the address of a user's or row's own page in the admin; None where there
+    is none to see.
     """
-    model = get_user_model()
+    model = row._meta.concrete_model
     if not site.is_registered(model) or not site.get_model_admin(
         model
-    ).has_view_permission(request, user):
+    ).has_view_permission(request, row):
         return None
     return link(
-        site, f"{model._meta.app_label}_{model._meta.model_name}_change", quote(user.pk)
+        site, f"{model._meta.app_label}_{model._meta.model_name}_change", quote(row.pk)
     )
 
 

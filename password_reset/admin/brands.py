@@ -50,7 +50,8 @@ class BrandColumnMixin(Base):
 
     def get_list_display(self, request: HttpRequest) -> Any:
         shown = list(super().get_list_display(request))
-        place = shown.index("state") + 1 if "state" in shown else len(shown)
+        states = [n for n, name in enumerate(shown, 1) if name in {"state", "outcome"}]
+        place = states[0] if states else len(shown)
         return [*with_brand(shown[:place], "brand_name"), *shown[place:]]
 
     def get_list_filter(self, request: HttpRequest) -> Any:

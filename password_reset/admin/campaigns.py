@@ -16,6 +16,7 @@ from password_reset.visitors import parse_address
 
 from . import states
 from .campaign_states import of_forced_reset, of_invitation
+from .deliveries import DeliveryFilter
 from .lists import ReadOnlyAdmin, in_chunks, log
 from .requests import OutboxAdmin
 
@@ -32,7 +33,7 @@ class CampaignStateFilter(states.StateFilter):
 class CampaignRowAdmin(OutboxAdmin):
     """Emails that nobody has asked for: no address of a visitor is on their rows."""
 
-    list_filter = (CampaignStateFilter,)
+    list_filter = (CampaignStateFilter, DeliveryFilter, *ReadOnlyAdmin.by_date)
     list_select_related = ("user", "campaign")
     linkable = ReadOnlyAdmin.linkable | {"campaign__exact"}
     search_help_text = gettext_lazy(
@@ -48,7 +49,13 @@ class InvitationAdmin(CampaignRowAdmin):
 
     kind = worker.INVITATIONS
     actions = ["retry", "void"]
-    list_display = ("email", "user", "state", "asked_at", "invited_by", "trouble")
+    list_filter = (
+        CampaignStateFilter,
+        DeliveryFilter,
+        ("asked_at", admin.DateFieldListFilter),
+    )
+    linkable = CampaignRowAdmin.linkable | {"asked_at__gte", "asked_at__lt"}
+    list_display = ("email", "user", "outcome", "asked_at", "invited_by")
     fields = (
         "user",
         "email",
@@ -57,14 +64,15 @@ class InvitationAdmin(CampaignRowAdmin):
         "asked_at",
         "state",
         "attempts",
-        "next_attempt_at",
+        "next_attempt",
         "processed_at",
         "failed_at",
         "accepted_at",
         "voided_at",
+        "delivery",
         "trouble",
     )
-    readonly_fields = ("state", "trouble", "asked_at")
+    readonly_fields = ("state", "next_attempt", "trouble", "delivery", "asked_at")
 
     @admin.display(description=gettext_lazy("state"))
     def state(self, row: Any) -> str:
@@ -96,7 +104,7 @@ class ForcedResetAdmin(CampaignRowAdmin):
     """Users whose password the site has ended."""
 
     kind = worker.FORCED_RESETS
-    list_display = ("email", "user", "state", "forced_at", "campaign", "trouble")
+    list_display = ("email", "user", "outcome", "forced_at", "campaign")
     fields = (
         "user",
         "email",
@@ -105,13 +113,13 @@ class ForcedResetAdmin(CampaignRowAdmin):
         "sessions_deleted",
         "state",
         "attempts",
-        "next_attempt_at",
+        "next_attempt",
         "processed_at",
         "failed_at",
+        "delivery",
         "trouble",
     )
-
-    readonly_fields = ("state", "trouble")
+    readonly_fields = ("state", "next_attempt", "trouble", "delivery")
 
     @admin.display(description=gettext_lazy("state"))
     def state(self, row: Any) -> str:

@@ -8,18 +8,21 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
+from django.contrib import admin
 from django.db.models import QuerySet
+from django.http import HttpRequest
 from django.utils import formats, timezone
 from django.utils.html import format_html_join
 from django.utils.translation import gettext_lazy
 
-from password_reset.deliveries import TROUBLE, Delivery, of_row, of_rows
+from password_reset.deliveries import TROUBLE, Delivery, kind_of, of_row, of_rows
 from password_reset.models import PasswordResetDelivery, PasswordResetToken
 
 from .states import at
 
 __all__ = [
     "TROUBLE",
+    "DeliveryFilter",
     "in_lines",
     "in_words",
     "of_link",
@@ -83,6 +86,25 @@ SENTENCES = {
     ),
 }
 SINCE = gettext_lazy("Since %(time)s: %(reason)s.")
+
+
+class DeliveryFilter(admin.SimpleListFilter):
+    """Rows by what was reported of one of their emails."""
+
+    title = gettext_lazy("what became of the emails")
+    parameter_name = "delivery"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        # Of most nothing is reported, where there is no provider to do so.
+        return [one for one in Delivery.choices if one[0] != Delivery.ACCEPTED]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        if self.value() not in dict(self.lookup_choices):
+            return queryset
+        found = PasswordResetDelivery.objects.filter(
+            state=self.value(), kind=kind_of(queryset.model)
+        )
+        return queryset.filter(pk__in=found.values("row_id"))
 
 
 def in_words(delivery: PasswordResetDelivery) -> str:

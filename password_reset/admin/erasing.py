@@ -17,6 +17,8 @@ from django.utils.translation import ngettext
 from password_reset import services
 from password_reset.erasure import STAND_IN
 
+from .lists import crumbs
+
 if TYPE_CHECKING:
     from .lists import ModelAdmin
 
@@ -50,9 +52,8 @@ def _ask(
     request.current_app = model_admin.admin_site.name
     context = {
         **model_admin.admin_site.each_context(request),
+        **crumbs(model_admin, request),
         "title": _("Erase what is kept of addresses"),
-        "opts": model_admin.opts,
-        "media": model_admin.media,
         "addresses": addresses,
         "across": request.POST.get("select_across", "0"),
         "selected": request.POST.getlist(ACTION_CHECKBOX_NAME),

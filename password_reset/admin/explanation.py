@@ -33,21 +33,29 @@ from password_reset.ratelimit import (
 from password_reset.users import Answer, answer_to, must_reset, stored_email
 
 from . import campaign_states, deliveries, reasons, sending
-from .states import at, of_link, of_second_factor
+from .states import at, of_link, of_mail, of_second_factor
 
 #: Requests and accounts that a page shows.
 RECENT = 10
 MANY_ACCOUNTS = 20
+SEVERITIES = ("info", "success", "warning", "error")
 
 
 @dataclass(frozen=True)
 class Finding:
     """A sentence; ``level`` is Django's tag of a message: error, warning, success or
-    info.
+    info. What happened has its moment and the row that tells more.
     """
 
     level: str
     text: str
+    row: Any = None
+    at: datetime | None = None
+
+    @property
+    def severity(self) -> int:
+        """How much it matters."""
+        return SEVERITIES.index(self.level)
 
 
 @dataclass(frozen=True)
@@ -56,16 +64,29 @@ class Account:
 
     user: Any
     findings: list[Finding]
+    #: Those that still work.
+    links: list[PasswordResetToken]
 
 
 @dataclass(frozen=True)
 class Mail:
     """A request and what became of it."""
 
-    asked_at: datetime
-    email: str
-    source: str
+    row: PasswordResetRequest
     findings: list[Finding]
+    sent: list[PasswordResetDelivery]
+    #: Whether a retry would send something.
+    can_retry: bool
+
+    @property
+    def level(self) -> str:
+        """The level of the worst that is said of it."""
+        return max(self.findings, key=lambda finding: finding.severity).level
+
+    @property
+    def links(self) -> list[PasswordResetToken]:
+        """Its links that still work."""
+        return [token for token in self.row.tokens.all() if token.is_usable]
 
 
 def of_site() -> list[Finding]:
@@ -107,14 +128,15 @@ def of_account(user: Any) -> Account:
     trouble = deliveries.trouble_of(email)
     if trouble:
         findings.append(Finding("error", trouble))
+    links = _links_of(user)
     rest = (
         *_passwordless(user),
         *_site_of(user),
         *_second_factor_of(user),
-        *_links_of(user),
+        *_links_in_words(links),
         *_changes_of(user),
     )
-    return Account(user, [*findings, *rest])
+    return Account(user, [*findings, *rest], links)
 
 
 def last_mails(addresses: set[str], users: list[Any]) -> list[Mail]:
@@ -132,15 +154,25 @@ def last_mails(addresses: set[str], users: list[Any]) -> list[Mail]:
     recent = rows.order_by("-pk").prefetch_related(shown if users else "tokens")
     found = list(recent[:RECENT])
     sent = deliveries.of_rows(found, to=addresses if users else None)
+    retriable = _retriable(found)
     return [
         Mail(
-            row.created_at,
-            row.email,
-            row.get_source_display(),
-            list(_fate(row, sent.get(row.pk, []))),
+            row,
+            list(_fate(row, sent.get(row.pk, []))) or [_settled(row)],
+            sent.get(row.pk, []),
+            row.pk in retriable,
         )
         for row in found
     ]
+
+
+def _retriable(rows: list[PasswordResetRequest]) -> set[int]:
+    """Return the keys of those rows that a retry would send."""
+    open_ones = [row.pk for row in rows if not row.processed_at]
+    if not open_ones or not conf.enabled:
+        return set()
+    found = PasswordResetRequest.objects.filter(pk__in=open_ones).retriable()
+    return set(found.values_list("pk", flat=True))
 
 
 def _number_of(users: list[Any]) -> Iterator[Finding]:
@@ -215,7 +247,7 @@ def _site_of(user: Any) -> Iterator[Finding]:
             "state": campaign_states.of_invitation(row),
         }
         sentence = _("At %(time)s invited by %(by)s to choose a password: %(state)s")
-        yield Finding("info", sentence % words)
+        yield Finding("info", sentence % words, row, row.asked_at)
     last = ForcedPasswordReset.objects.filter(user_id=user.pk).order_by("-pk").first()
     if last is not None and last.forced_at:
         words = {
@@ -227,7 +259,7 @@ def _site_of(user: Any) -> Iterator[Finding]:
             "At %(time)s the site ended the password (%(campaign)s); the email: "
             "%(state)s"
         )
-        yield Finding("info", sentence % words)
+        yield Finding("info", sentence % words, last, last.forced_at)
 
 
 def _second_factor_of(user: Any) -> Iterator[Finding]:
@@ -249,12 +281,15 @@ def _second_factor_of(user: Any) -> Iterator[Finding]:
         yield Finding("warning", sentence % {"time": until})
 
 
-def _links_of(user: Any) -> Iterator[Finding]:
-    usable = [
+def _links_of(user: Any) -> list[PasswordResetToken]:
+    return [
         token
         for token in PasswordResetToken.objects.usable().filter(user_id=user.pk)
         if token.matches(user)
     ]
+
+
+def _links_in_words(usable: list[PasswordResetToken]) -> Iterator[Finding]:
     if usable:
         words = ngettext(
             "Until %(time)s, %(count)d link in a mail still works.",
@@ -273,6 +308,8 @@ def _changes_of(user: Any) -> Iterator[Finding]:
             "info",
             _("At %(time)s the password was last changed by a link.")
             % {"time": at(notice.created_at)},
+            notice,
+            notice.created_at,
         )
     if notice and notice.disowned_at:
         yield Finding(
@@ -282,6 +319,8 @@ def _changes_of(user: Any) -> Iterator[Finding]:
                 "logged out, the password ended, and a fresh link was sent."
             )
             % {"time": at(notice.disowned_at)},
+            notice,
+            notice.disowned_at,
         )
 
 
@@ -304,6 +343,11 @@ def _fate(
         yield from _wait(row)
 
 
+def _settled(row: PasswordResetRequest) -> Finding:
+    """Say of an email that it was sent, where its link is purged and nobody reports."""
+    return Finding("success", of_mail(row))
+
+
 def _reported(sent: list[PasswordResetDelivery]) -> Iterator[Finding]:
     """Say what the mail provider has reported of a request's emails."""
     for delivery in sent:
@@ -322,6 +366,7 @@ def _mails_of(row: PasswordResetRequest) -> Iterator[Finding]:
             yield Finding(
                 "success",
                 _("At %(time)s mailed to %(address)s; the link: %(state)s") % words,
+                token,
             )
         if token.second_factor_tries:
             words = {"state": of_second_factor(token)}

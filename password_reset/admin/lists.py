@@ -5,19 +5,21 @@ every search has an index.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.contrib import admin
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.core.paginator import Paginator
 from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest
+from django.utils import translation
 from django.utils.functional import cached_property
+from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 
 from password_reset.visitors import parse_address
 
-from .accounts import known_as
+from .accounts import known_as, link
 
 if TYPE_CHECKING:
     ModelAdmin = admin.ModelAdmin[Any]
@@ -63,7 +65,20 @@ class ReadOnlyAdmin(ModelAdmin):
     #: What a list may be filtered by. Django would allow any column, and then
     #: `?session_key__startswith=a` tells a reader of the list, letter by letter, what
     #: no page shows.
-    linkable = frozenset({"brand", "state", "user__exact"})
+    linkable = frozenset(
+        {
+            "brand",
+            "created_at__gte",
+            "created_at__lt",
+            "delivery",
+            "state",
+            "user__exact",
+        }
+    )
+    by_date: tuple[Any, ...] = (("created_at", admin.DateFieldListFilter),)
+
+    class Media:
+        css: ClassVar = {"all": ["password_reset/admin.css"]}
 
     def lookup_allowed(
         self, lookup: str, value: Any, request: HttpRequest | None = None
@@ -104,6 +119,19 @@ class ReadOnlyAdmin(ModelAdmin):
     def of_users(self, users: QuerySet[Any]) -> Q:
         """Return the condition that finds the rows of users."""
         return Q(user__in=pks(users))
+
+
+def crumbs(model_admin: ModelAdmin, request: HttpRequest) -> dict[str, Any]:
+    """Return what each of our pages below a list needs, with the way back to it."""
+    site, opts = model_admin.admin_site, model_admin.opts
+    way = [
+        (translation.gettext("Home"), link(site, "index")),  # in Django's catalogue
+        (opts.app_config.verbose_name, link(site, "app_list", opts.app_label)),
+    ]
+    if model_admin.has_view_permission(request):
+        name = f"{opts.app_label}_{opts.model_name}_changelist"
+        way.append((capfirst(str(opts.verbose_name_plural)), link(site, name)))
+    return {"opts": opts, "media": model_admin.media, "way": way}
 
 
 def begins_with(term: str) -> Q:

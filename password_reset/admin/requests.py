@@ -4,6 +4,7 @@ try again now.
 
 from __future__ import annotations
 
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -13,7 +14,7 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
@@ -62,9 +63,21 @@ class OutboxAdmin(BrandColumnMixin, ReadOnlyAdmin):
     def state(self, row: OutboxRow) -> str:
         return states.of_mail(row)
 
+    @admin.display(description=gettext_lazy("state"))
+    def outcome(self, row: OutboxRow) -> str:
+        """The state, with the last trouble below it: a list has no room for both."""
+        lines = [(line,) for line in (self.state(row), self.trouble(row)) if line]
+        return format_html_join("", "<div>{}</div>", lines)
+
     @admin.display(description=gettext_lazy("last trouble"))
     def trouble(self, row: OutboxRow) -> str:
         return reasons.in_words(row.last_error)
+
+    @admin.display(description=gettext_lazy("next attempt at"))
+    def next_attempt(self, row: OutboxRow) -> datetime | None:
+        """What is settled keeps the end of its last lease."""
+        is_settled = row.processed_at or row.failed_at
+        return None if is_settled else row.next_attempt_at
 
     @admin.display(description=gettext_lazy("what became of the emails"))
     def delivery(self, row: OutboxRow) -> str:
@@ -89,15 +102,19 @@ class RequestAdmin(OutboxAdmin):
 
     actions = [*OutboxAdmin.actions, "erase"]
     kind = worker.REQUESTS
-    list_display = ("email", "state", "created_at", "ip_address", "trouble")
-    list_filter = (states.OutboxStateFilter,)
+    list_display = ("email", "outcome", "created_at", "ip_address")
+    list_filter = (
+        states.RequestStateFilter,
+        deliveries.DeliveryFilter,
+        *ReadOnlyAdmin.by_date,
+    )
     fields = (
         "email",
         "source",
         "created_at",
         "state",
         "attempts",
-        "next_attempt_at",
+        "next_attempt",
         "processed_at",
         "failed_at",
         "mails_sent",
@@ -110,7 +127,14 @@ class RequestAdmin(OutboxAdmin):
         "user_agent",
         "language",
     )
-    readonly_fields = ("state", "trouble", "delivery", "links", "disowned_at")
+    readonly_fields = (
+        "state",
+        "next_attempt",
+        "trouble",
+        "delivery",
+        "links",
+        "disowned_at",
+    )
 
     def get_urls(self) -> list[URLPattern]:
         name = f"{self.opts.app_label}_{self.opts.model_name}"
@@ -164,8 +188,12 @@ class NoticeAdmin(OutboxAdmin):
     """The emails that tell owners of a changed password."""
 
     kind = worker.NOTICES
-    list_display = ("email", "user", "state", "created_at", "ip_address", "trouble")
-    list_filter = (states.OutboxStateFilter,)
+    list_display = ("email", "user", "outcome", "created_at", "ip_address")
+    list_filter = (
+        states.OutboxStateFilter,
+        deliveries.DeliveryFilter,
+        *ReadOnlyAdmin.by_date,
+    )
     list_select_related = ("user",)
     fields = (
         "user",
@@ -174,7 +202,7 @@ class NoticeAdmin(OutboxAdmin):
         "sessions_deleted",
         "state",
         "attempts",
-        "next_attempt_at",
+        "next_attempt",
         "processed_at",
         "failed_at",
         "delivery",
@@ -184,4 +212,4 @@ class NoticeAdmin(OutboxAdmin):
         "user_agent",
         "language",
     )
-    readonly_fields = ("state", "trouble", "delivery", "disowned_at")
+    readonly_fields = ("state", "next_attempt", "trouble", "delivery", "disowned_at")

@@ -20,12 +20,16 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from password_reset import flows
 from password_reset.conf import conf
-from password_reset.ratelimit import CounterUnavailable, RateLimited
+from password_reset.ratelimit import (
+    CounterUnavailable,
+    RateLimited,
+    staff_retry_after,
+)
 from password_reset.users import Answer, answer_to, must_reset, stored_email
 from password_reset.visitors import brand_key
 
 from . import accounts
-from .lists import log
+from .lists import crumbs, log
 from .states import at
 
 if TYPE_CHECKING:
@@ -34,6 +38,9 @@ if TYPE_CHECKING:
 SWITCHED_OFF = gettext_lazy(
     "Password reset is switched off (PASSWORD_RESET_ENABLED): nothing is sent until it "
     "is on again."
+)
+UNCOUNTED = gettext_lazy(
+    "The counters cannot be reached, so nothing was sent. Try again in a minute."
 )
 #: In one go: each is counted, looked up and written.
 MANY = 100
@@ -57,7 +64,7 @@ def refusal(actor: Any, user: Any) -> str:
             "The address belongs to a member of staff: only a superuser may send this "
             "link."
         )
-    return obstacle(user, found)
+    return obstacle(user, found) or _limit(stored_email(user))
 
 
 def obstacle(user: Any, found: list[Any]) -> str:
@@ -105,18 +112,9 @@ def within_limits() -> Iterator[None]:
     try:
         yield
     except RateLimited as limit:
-        until = at(timezone.now() + timedelta(seconds=limit.retry_after))
-        sentence = _(
-            "The limit of this address is reached; until %(time)s no link can be sent."
-        ) % {"time": until}
-        raise Refused(sentence) from limit
+        raise Refused(_limited(limit.retry_after)) from limit
     except CounterUnavailable as error:
-        raise Refused(
-            _(
-                "The counters cannot be reached, so nothing was sent. Try again in a "
-                "minute."
-            )
-        ) from error
+        raise Refused(str(UNCOUNTED)) from error
 
 
 def view(model_admin: ModelAdmin, request: HttpRequest, user_id: str) -> HttpResponse:
@@ -182,9 +180,8 @@ def confirmation(
     refusals = [(user, refusal(request.user, user)) for user in users]
     context = {
         **site.each_context(request),
+        **crumbs(model_admin, request),
         "title": _("Send a reset link"),
-        "opts": model_admin.opts,
-        "media": model_admin.media,
         "users": [
             (user, stored_email(user), email_in_words(user))
             for user, sentence in refusals
@@ -198,6 +195,22 @@ def confirmation(
     return TemplateResponse(
         request, "admin/password_reset/send_confirmation.html", context
     )
+
+
+def _limit(email: str) -> str:
+    """Return the sentence that staff have sent enough to an address, or nothing."""
+    try:
+        seconds = staff_retry_after(email)
+    except CounterUnavailable:
+        return str(UNCOUNTED)
+    return "" if seconds is None else _limited(seconds)
+
+
+def _limited(seconds: int) -> str:
+    until = at(timezone.now() + timedelta(seconds=seconds))
+    return _(
+        "The limit of this address is reached; until %(time)s no link can be sent."
+    ) % {"time": until}
 
 
 def is_privileged(user: Any) -> bool:

@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext, pgettext_lazy
 
 from password_reset.models import PasswordResetToken
-from password_reset.outbox import OutboxRow
+from password_reset.outbox import HELD, OutboxRow
 
 NO_ACCOUNT = gettext_lazy("no account to mail")
 
@@ -53,6 +53,15 @@ class OutboxStateFilter(StateFilter):
             gettext_lazy("sent"),
             lambda rows: rows.filter(processed_at__isnull=False, mails_sent__gt=0),
         ),
+    }
+
+
+class RequestStateFilter(OutboxStateFilter):
+    """Requests, which may be for an address that nobody has."""
+
+    states = {
+        **OutboxStateFilter.states,
+        "nobody": (NO_ACCOUNT, lambda rows: rows.unmailed().exclude(last_error=HELD)),
     }
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from django import forms
-from django.contrib.admin.utils import quote
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -15,7 +15,11 @@ from django.utils.translation import gettext_lazy
 
 from password_reset.users import stored_email
 
-from . import accounts, explanation, sending
+from . import accounts, explanation
+from .acting import Actions
+from .explanation import Account, Finding, Mail
+from .lists import crumbs
+from .verdict import of
 
 if TYPE_CHECKING:
     from .lists import ModelAdmin
@@ -31,28 +35,28 @@ class PersonForm(forms.Form):
     )
 
 
-def view(model_admin: ModelAdmin, request: HttpRequest) -> TemplateResponse:
-    """Ask for a person and explain what stands in their way. Changes and counts
-    nothing.
+def view(model_admin: ModelAdmin, request: HttpRequest) -> HttpResponse:
+    """Ask for a person and explain what stands in their way. Looking changes and counts
+    nothing; a button does what the action of a list does.
     """
     if not request.user.has_perm(accounts.EXPLAIN):
         raise PermissionDenied
     site = model_admin.admin_site
     request.current_app = site.name
     form, users, address = _person(model_admin, request)
+    explained = (
+        None if address is None else Explained(model_admin, request, users, address)
+    )
+    if request.method == "POST" and explained:
+        return explained.act()
     context = {
         **site.each_context(request),
+        **crumbs(model_admin, request),
         "title": _("Why can this person not reset?"),
-        "opts": model_admin.opts,
-        "media": model_admin.media,
         "form": form,
         "asked": address is not None,
         "time_zone": timezone.get_current_timezone_name(),
-        **(
-            _explained(model_admin, request, users, address)
-            if address is not None
-            else {}
-        ),
+        **(explained.context() if explained else {}),
     }
     return TemplateResponse(request, "admin/password_reset/explain.html", context)
 
@@ -81,34 +85,57 @@ def _person(
     return form, users, term if "@" in term or not users else stored_email(users[0])
 
 
-def _explained(
-    model_admin: ModelAdmin, request: HttpRequest, users: list[Any], address: str
-) -> dict[str, Any]:
-    site = model_admin.admin_site
-    addresses = {address, address.lower(), *map(stored_email, users)} - {""}
-    # Whether an account that the host hides is there must not show in anything here.
-    unseen = not users and accounts.are_hidden(site, request)
-    return {
-        "address": address,
-        "site_findings": explanation.of_site(),
-        "address_findings": explanation.of_address(address, users, unseen=unseen),
-        "accounts": [
-            (
-                explanation.of_account(user),
-                accounts.page(site, request, user),
-                _send_page(model_admin, request, user),
-            )
-            for user in users
-        ],
-        "mails": [] if unseen else explanation.last_mails(addresses, users),
-    }
+class Explained:
+    """All that is said of a person, and what may be done about it."""
 
+    def __init__(
+        self, model_admin: ModelAdmin, request: HttpRequest, users: list[Any], to: str
+    ) -> None:
+        self.request, self.site = request, model_admin.admin_site
+        self.actions = Actions(model_admin, request)
+        addresses = {to, to.lower(), *map(stored_email, users)} - {""}
+        # Whether an account that the host hides is there must not show in anything.
+        unseen = not users and accounts.are_hidden(self.site, request)
+        self.of_site = explanation.of_site()
+        self.of_address = explanation.of_address(to, users, unseen=unseen)
+        self.accounts = [explanation.of_account(user) for user in users]
+        self.mails = [] if unseen else explanation.last_mails(addresses, users)
 
-def _send_page(model_admin: ModelAdmin, request: HttpRequest, user: Any) -> str | None:
-    if not request.user.has_perm(accounts.SEND) or sending.refusal(request.user, user):
-        return None
-    return accounts.link(
-        model_admin.admin_site,
-        "password_reset_passwordresetrequest_send",
-        quote(user.pk),
-    )
+    def act(self) -> HttpResponse:
+        """Do what a button asks for, and come back to the page."""
+        self.actions.act(self.accounts, self.mails)
+        return HttpResponseRedirect(self.request.get_full_path())
+
+    def context(self) -> dict[str, Any]:
+        """Return what the page shows."""
+        verdict = of(self.of_site, self.of_address, self.accounts, self.mails)
+        general = [*self.of_site, *self.of_address]
+        return {
+            "verdict": verdict,
+            "findings": self._linked(each for each in general if each != verdict),
+            "accounts": [self._account(account) for account in self.accounts],
+            "mails": [self._mail(mail) for mail in self.mails],
+        }
+
+    def _account(self, account: Account) -> dict[str, Any]:
+        return {
+            "user": account.user,
+            "page": self._page(account.user),
+            "findings": self._linked(account.findings),
+            "buttons": self.actions.for_account(account),
+        }
+
+    def _mail(self, mail: Mail) -> dict[str, Any]:
+        return {
+            "row": mail.row,
+            "page": self._page(mail.row),
+            "level": mail.level,
+            "findings": self._linked(mail.findings),
+            "buttons": self.actions.for_mail(mail),
+        }
+
+    def _linked(self, findings: Iterable[Finding]) -> list[tuple[Finding, str | None]]:
+        return [(each, self._page(each.row)) for each in findings]
+
+    def _page(self, row: Any) -> str | None:
+        return accounts.page(self.site, self.request, row) if row else None

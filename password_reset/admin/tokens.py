@@ -17,12 +17,14 @@ from password_reset.models import (
     PasswordResetCode,
     PasswordResetToken,
     PasswordResetTokenQuerySet,
+    UserSession,
 )
+from password_reset.visitors import browser_in_words
 
 from . import deliveries, states
 from .accounts import known_as
 from .brands import BrandColumnMixin
-from .lists import ReadOnlyAdmin, in_chunks, log
+from .lists import ReadOnlyAdmin, crumbs, in_chunks, log
 
 
 class TokenAdmin(BrandColumnMixin, ReadOnlyAdmin):
@@ -30,7 +32,7 @@ class TokenAdmin(BrandColumnMixin, ReadOnlyAdmin):
 
     actions = ["void"]
     list_display = ("email", "user", "state", "created_at", "sent_at", "ip_address")
-    list_filter = (states.TokenStateFilter,)
+    list_filter = (states.TokenStateFilter, *ReadOnlyAdmin.by_date)
     list_select_related = ("user",)
     linkable = ReadOnlyAdmin.linkable | {"request__exact"}
     fields = (
@@ -58,17 +60,23 @@ class TokenAdmin(BrandColumnMixin, ReadOnlyAdmin):
     def void(
         self, request: HttpRequest, queryset: PasswordResetTokenQuerySet
     ) -> TemplateResponse | None:
-        usable = queryset.usable()
         if "confirmed" not in request.POST:
-            return self._ask(request, usable)
-        count = sum(self._void(request, chunk) for chunk in in_chunks(usable))
+            return self._ask(request, queryset.usable())
+        self.void_all(request, queryset)
+        return None
+
+    def void_all(
+        self, request: HttpRequest, queryset: PasswordResetTokenQuerySet
+    ) -> None:
+        """Void what still works of some links, and tell staff how many."""
+        chunks = in_chunks(queryset.usable())
+        count = sum(self._void(request, chunk) for chunk in chunks)
         message = ngettext(
             "%(count)d link was voided.", "%(count)d links were voided.", count
         ) % {"count": count}
         self.message_user(
             request, message, messages.SUCCESS if count else messages.WARNING
         )
-        return None
 
     def has_void_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("password_reset.void_passwordresettoken")
@@ -103,9 +111,8 @@ class TokenAdmin(BrandColumnMixin, ReadOnlyAdmin):
         request.current_app = self.admin_site.name
         context = {
             **self.admin_site.each_context(request),
+            **crumbs(self, request),
             "title": _("Void links"),
-            "opts": self.opts,
-            "media": self.media,
             "tokens": list(usable[: self.list_per_page]),
             "count": usable.order_by()[: self.list_max_show_all + 1].count(),
             "shown": self.list_per_page,
@@ -121,10 +128,16 @@ class TokenAdmin(BrandColumnMixin, ReadOnlyAdmin):
 class SessionAdmin(ReadOnlyAdmin):
     """Log-ins that a reset ends."""
 
-    list_display = ("user", "created_at")
+    list_display = ("user", "browser", "created_at")
+    list_filter = ReadOnlyAdmin.by_date
     list_select_related = ("user",)
     search_help_text = gettext_lazy("A user's name, mail address or number.")
-    fields = ("user", "created_at")
+    fields = ("user", "browser", "user_agent", "created_at")
+    readonly_fields = ("browser",)
 
     def matching(self, term: str) -> Q:
         return self.of_users(known_as(term))
+
+    @admin.display(description=gettext_lazy("Browser"))
+    def browser(self, session: UserSession) -> str:
+        return browser_in_words(session.user_agent)

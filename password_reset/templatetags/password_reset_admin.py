@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from django import template
+from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 
 from password_reset import services
@@ -13,6 +14,7 @@ from password_reset.checks.sending import NO_WORKER_AFTER
 from password_reset.conf import conf
 
 register = template.Library()
+PANEL = "admin:password_reset_passwordresetrequest_explain"
 
 
 @register.inclusion_tag("admin/password_reset/backlog.html", takes_context=True)
@@ -20,7 +22,7 @@ def password_reset_backlog(context: dict[str, Any]) -> dict[str, Any]:
     """Tell those who may see our tables that emails wait, and whether for a worker, the
     mail provider or the setting ``ENABLED``.
     """
-    user = getattr(context.get("request"), "user", None)
+    user = _first_to_ask(context, "backlog")
     if user is None or not user.has_module_perms("password_reset"):
         return {}
     if not conf.enabled:
@@ -43,3 +45,34 @@ def password_reset_backlog(context: dict[str, Any]) -> dict[str, Any]:
             "since": now - timedelta(seconds=waiting.oldest_seconds),
         }
     return {}
+
+
+@register.inclusion_tag("admin/password_reset/panel_link.html", takes_context=True)
+def password_reset_panel_link(context: dict[str, Any]) -> dict[str, Any]:
+    """Lead those who may to "Why can a person not reset?"."""
+    user = _first_to_ask(context, "panel link")
+    if user is None or not user.has_perm("password_reset.explain_passwordresetrequest"):
+        return {}
+    return {"panel": _panel(context)}
+
+
+def _panel(context: dict[str, Any]) -> str:
+    site = getattr(context.get("request"), "current_app", None)
+    try:
+        return reverse(PANEL, current_app=site)
+    except NoReverseMatch:
+        return ""
+
+
+def _first_to_ask(context: dict[str, Any], part: str) -> Any:
+    """Return the user of a page, for the first tag of a kind on it: the page of an app
+    extends the front page, which a host gives the same tags.
+    """
+    request = context.get("request")
+    if request is None:
+        return None
+    shown: set[str] = vars(request).setdefault("_password_reset_shown", set())
+    if part in shown:
+        return None
+    shown.add(part)
+    return getattr(request, "user", None)

@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,19 @@ PAGES: list[tuple[str, str, dict[str, Any]]] = [
     ("new-password-dark", "reset", DESKTOP | {"color_scheme": "dark"}),
     ("new-password-arabic", "reset", DESKTOP | {"locale": "ar"}),
 ]
+STAFF = {"viewport": {"width": 1280, "height": 800}}
+STAFF_PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True}
+#: Of the admin: file, state of `admin_states`, window.
+ADMIN_PAGES: list[tuple[str, str, dict[str, Any]]] = [
+    ("admin-why", "explained", STAFF),
+    ("admin-why-phone", "explained_given_up", STAFF_PHONE),
+    ("admin-why-dark", "explained_given_up", STAFF | {"color_scheme": "dark"}),
+    ("admin-requests", "waiting_list", STAFF),
+    ("admin-token", "token", STAFF),
+    ("admin-user", "user_page", STAFF),
+]
+#: Pages whose top is all that matters.
+CROPPED = {"admin-user"}
 MAILS = {
     "mail-link": "reset",
     "mail-changed": "complete",
@@ -94,27 +108,50 @@ def own_pages() -> list[dict[str, Any]]:
     return [settings.TEMPLATES[0] | {"DIRS": []}]
 
 
-def take(name: str, state: str, options: dict[str, Any], browser: Any, url: str) -> Any:
+def empty() -> None:
+    """Begin without users and without requests, which know none."""
+    from django.contrib.auth import get_user_model  # noqa: PLC0415
+
+    from password_reset.models import (  # noqa: PLC0415
+        PasswordResetDelivery,
+        PasswordResetRequest,
+    )
+
+    for model in (get_user_model(), PasswordResetRequest, PasswordResetDelivery):
+        model.objects.all().delete()
+
+
+def take(
+    name: str,
+    state: str,
+    options: dict[str, Any],
+    browser: Any,
+    url: str,
+    *,
+    module: str = "states",
+) -> Any:
     """Bring a page into a state, take its picture and return its window."""
     from django.conf import settings  # noqa: PLC0415 - needs settings
-    from django.contrib.auth import get_user_model  # noqa: PLC0415
     from django.test.utils import override_settings  # noqa: PLC0415
 
-    from tests.kit import states  # noqa: PLC0415
     from tests.kit.browser import Window  # noqa: PLC0415
+    from tests.kit.states import Stage  # noqa: PLC0415
     from tests.tools.factories import UserFactory  # noqa: PLC0415
 
+    states = import_module(f"tests.kit.{module}")
     window = Window(browser, url, reduced_motion="reduce", timezone_id="UTC", **options)
     window.page.clock.set_fixed_time(MOMENT)
-    get_user_model().objects.all().delete()
+    empty()
     user = UserFactory.create(email="ada@example.com", first_name="Ada")
     with override_settings(
         PASSWORD_RESET_ENABLED=True, PASSWORD_RESET_REQUEST_RATE_PER_EMAIL=None
     ):
-        getattr(states, state)(states.Stage(window, user, settings))
+        getattr(states, state)(Stage(window, user, settings))
     window.page.wait_for_load_state("networkidle")
     window.page.screenshot(
-        path=PICTURES / f"{name}.png", full_page=True, animations="disabled"
+        path=PICTURES / f"{name}.png",
+        full_page=name not in CROPPED,
+        animations="disabled",
     )
     return window
 
@@ -156,10 +193,17 @@ def main(names: list[str]) -> None:
         for name, state, options in PAGES:
             if not names or name in names:
                 take(name, state, options, browser, site.url).close()
+        for name, state, options in ADMIN_PAGES:
+            if not names or name in names:
+                module = "admin_states"
+                window = take(name, state, options, browser, site.url, module=module)
+                window.close()
         for name, state in MAILS.items():
             if not names or name in names:
                 take_mail(name, state, browser, site.url)
-    print(f"{len(names) or len(PAGES) + len(MAILS)} pictures in {PICTURES}")
+    print(
+        f"{len(names) or len(PAGES) + len(ADMIN_PAGES) + len(MAILS)} pictures in {PICTURES}"
+    )
 
 
 if __name__ == "__main__":
