@@ -90,6 +90,7 @@ __all__ = [
     "send_invitation",
     "spend_link",
     "void_invitation",
+    "waiting",
 ]
 
 logger = logging.getLogger("password_reset")
@@ -429,12 +430,19 @@ def process_due(
 
 def backlog() -> Backlog:
     """Return what waits, and refresh the gauges with it."""
+    metrics.campaign_pending.set(_waiting_in_campaigns())
+    return waiting()
+
+
+def waiting() -> Backlog:
+    """Return what waits for a worker, and refresh its gauges: what a page of the admin
+    asks for, and so without a count of the campaigns.
+    """
     # What a campaign sends waits for its pace, not for a worker.
     single = PasswordResetInvitation.objects.filter(campaign__isnull=True)
     outboxes = (PasswordResetRequest.objects, PasswordResetNotice.objects, single)
     pending, oldest = _count([outbox.pending() for outbox in outboxes])
     due, due_oldest = _count([outbox.due() for outbox in outboxes])
-    metrics.campaign_pending.set(_waiting_in_campaigns())
     metrics.pending_requests.set(pending)
     metrics.oldest_pending_seconds.set(oldest)
     return Backlog(pending, oldest, due, due_oldest)

@@ -93,7 +93,7 @@ def of_site() -> list[Finding]:
     """Return what keeps everybody from resetting."""
     if not conf.enabled:
         return [Finding("error", str(sending.SWITCHED_OFF))]
-    waiting = services.backlog()
+    waiting = services.waiting()
     if waiting.due_seconds <= NO_WORKER_AFTER.total_seconds():
         return []
     since = at(timezone.now() - timedelta(seconds=waiting.due_seconds))

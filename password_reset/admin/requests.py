@@ -4,7 +4,6 @@ try again now.
 
 from __future__ import annotations
 
-from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -74,10 +73,11 @@ class OutboxAdmin(BrandColumnMixin, ReadOnlyAdmin):
         return reasons.in_words(row.last_error)
 
     @admin.display(description=gettext_lazy("next attempt at"))
-    def next_attempt(self, row: OutboxRow) -> datetime | None:
+    def next_attempt(self, row: OutboxRow) -> str:
         """What is settled keeps the end of its last lease."""
         is_settled = row.processed_at or row.failed_at
-        return None if is_settled else row.next_attempt_at
+        moment = None if is_settled else row.next_attempt_at
+        return states.at(moment) if moment else "-"
 
     @admin.display(description=gettext_lazy("what became of the emails"))
     def delivery(self, row: OutboxRow) -> str:

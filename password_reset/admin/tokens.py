@@ -31,7 +31,7 @@ class TokenAdmin(BrandColumnMixin, ReadOnlyAdmin):
     """The links that were sent, with everything but their secret."""
 
     actions = ["void"]
-    list_display = ("email", "user", "state", "created_at", "sent_at", "ip_address")
+    list_display = ("email", "user", "state", "created_at", "ip_address")
     list_filter = (states.TokenStateFilter, *ReadOnlyAdmin.by_date)
     list_select_related = ("user",)
     linkable = ReadOnlyAdmin.linkable | {"request__exact"}

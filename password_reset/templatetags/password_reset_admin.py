@@ -28,7 +28,7 @@ def password_reset_backlog(context: dict[str, Any]) -> dict[str, Any]:
     if not conf.enabled:
         return {"state": "off"}
     waiting, now, patience = (
-        services.backlog(),
+        services.waiting(),
         timezone.now(),
         NO_WORKER_AFTER.total_seconds(),
     )

@@ -6,11 +6,15 @@ ADMIN_ROWS sets their number: 1,000,000 is what the figures in the documentation
 import json
 import os
 from contextlib import contextmanager
+from datetime import timedelta
+from urllib.parse import urlencode
 
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
+from password_reset.models import PasswordResetRequest
 from tests.tools.staff import NOTICES, REQUESTS, SESSIONS, TOKENS, superuser
 
 pytestmark = pytest.mark.skipif(
@@ -21,6 +25,8 @@ ROWS = int(os.environ.get("ADMIN_ROWS", "300000"))
 #: What the greediest step of a query may take into its hands, however many rows there
 #: are: to count 2,000 of which one in nine fits, it walks 18,000.
 READ = 25_000
+PANEL_QUERIES = 30
+DAY = timedelta(days=1)
 #: Of a thousand requests three wait, two were given up, a hundred were sent; of a
 #: thousand links, four still work.
 FILL = """
@@ -49,6 +55,12 @@ SELECT (SELECT min(id) FROM users) + n % {users}, 'person' || n % {users} || '@e
     CASE WHEN n % 1000 >= 5 THEN now() END, CASE WHEN n % 1000 IN (3, 4) THEN now() END, 1, '', {brand}
 FROM generate_series(1, {rows}) n;
 
+INSERT INTO password_reset_deliveries (kind, row_id, email, message_id, sent_at, state, changed_at, reason)
+SELECT k.kind, n, 'person' || n % {users} || '@example.com', k.kind || n, now(),
+    CASE WHEN n % 1000 = 0 THEN 'bounced' WHEN n % 100 = 10 THEN 'accepted' ELSE 'delivered' END, now(), ''
+FROM (VALUES ('passwordresetrequest', 10), ('passwordresetnotice', 1)) AS k(kind, every),
+    generate_series(1, {rows}) n WHERE n % k.every = 0;
+
 INSERT INTO user_sessions (user_id, session_key, created_at)
 SELECT (SELECT min(id) FROM users) + n % {users}, lpad(to_hex(n), 40, '0'), now() FROM generate_series(1, {rows}) n;
 """
@@ -59,8 +71,11 @@ TABLES = (
     "password_reset_requests",
     "password_reset_tokens",
     "password_reset_notices",
+    "password_reset_deliveries",
     "user_sessions",
 )
+#: Common, one in a thousand, and none.
+REPORTED = ("delivered", "bounced", "complained")
 PERSON = "person77@example.com"
 SEARCHES = [PERSON, "person7", "10.7.7.7", "nobody@example.com", "10.251.0.1"]
 
@@ -105,8 +120,10 @@ def many(django_db_setup, django_db_blocker):
 def addresses():
     """Return the lists, bare, filtered and searched."""
     mails = ["pending", "due", "failed", "sent"]
+    days = ("gte", timezone.now() - 7 * DAY), ("lt", timezone.now())
+    week = urlencode({f"created_at__{name}": moment for name, moment in days})
     states = {
-        REQUESTS: mails,
+        REQUESTS: [*mails, "nobody"],
         NOTICES: mails,
         TOKENS: ["usable", "used", "expired"],
         SESSIONS: [],
@@ -117,6 +134,11 @@ def addresses():
         yield from (f"{page}?state={name}" for name in names)
         yield from (f"{page}?brand={key}" for key in ("plum", "-") if names)
         yield from (f"{page}?q={term}" for term in SEARCHES)
+        yield f"{page}?{week}"
+        yield f"{page}?{urlencode({'created_at__gte': timezone.now() + DAY})}"
+        if page in {REQUESTS, NOTICES}:
+            yield from (f"{page}?delivery={state}" for state in REPORTED)
+            yield f"{page}?delivery=bounced&state=failed&{week}"
 
 
 def plan_of(sql):
@@ -169,3 +191,27 @@ def test_no_list_asks_much_or_reads_the_table(many, settings):
         f"{ROWS} rows; the slowest query took {slowest[0]:.1f} ms: {slowest[1]} "
         f"{slowest[2]}"
     )
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("term", [PERSON, "nobody@example.com"])
+def test_the_panel_asks_for_few_rows(term, many):
+    browser = superuser()
+    queries = queries_of(browser, f"{REQUESTS}why/?q={term}")
+    assert len(queries) <= PANEL_QUERIES
+    for sql in queries:
+        plan = plan_of(sql)
+        assert rows_read(plan["Plan"]) <= READ, (sql, plan)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("mails_sent", [0, 1])
+def test_a_state_that_hardly_any_row_has_is_found_by_its_index(mails_sent, many):
+    """Whatever the mixture is: a site where everybody has an account, or nobody."""
+    rows = PasswordResetRequest.objects.filter(processed_at__isnull=False)
+    rows.filter(pk__lt=ROWS).update(mails_sent=mails_sent)
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE password_reset_requests")
+    name = "sent" if mails_sent == 0 else "nobody"
+    for sql in queries_of(superuser(), f"{REQUESTS}?state={name}"):
+        assert rows_read(plan_of(sql)["Plan"]) <= READ, sql
