@@ -66,7 +66,9 @@ class OutboxAdmin(BrandColumnMixin, ReadOnlyAdmin):
     def outcome(self, row: OutboxRow) -> str:
         """The state, with the last trouble below it: a list has no room for both."""
         lines = [(line,) for line in (self.state(row), self.trouble(row)) if line]
-        return format_html_join("", "<div>{}</div>", lines)
+        return format_html(
+            "<div>{}</div>", format_html_join("", "<div>{}</div>", lines)
+        )
 
     @admin.display(description=gettext_lazy("last trouble"))
     def trouble(self, row: OutboxRow) -> str:

@@ -9,12 +9,21 @@ from django.contrib.auth import get_user_model
 from django.test import Client
 from django.utils import timezone
 
+from password_reset import services
 from password_reset.deliveries import Delivery, PasswordResetDelivery, record
-from password_reset.models import PasswordResetRequest, PasswordResetToken
+from password_reset.models import (
+    PasswordResetNotice,
+    PasswordResetRequest,
+    PasswordResetToken,
+    UserSession,
+)
 from tests.kit.states import Stage
 from tests.tools.factories import UserFactory
 from tests.tools.staff import REQUESTS, TOKENS
 
+LONG = "a-rather-long-name.of-somebody-with-more@subdomain.example.com"
+IPV6 = "2001:db8:85a3:8d3:1319:8a2e:370:7348"
+REFUSED = "SMTPAuthenticationError 535"
 BOUNCED = "no_mailbox 5.1.1"
 
 
@@ -72,6 +81,23 @@ def waiting_list(stage: Stage) -> None:
     stage.goto(REQUESTS)
 
 
+def crowded(stage: Stage) -> None:
+    """A row with long values in each list."""
+    asked(stage, (Delivery.DELIVERED, ""))
+    user = UserFactory.create(email=LONG)
+    user.set_unusable_password()
+    user.save()
+    trouble = {"failed_at": timezone.now(), "attempts": 12, "last_error": REFUSED}
+    _row(LONG, 30, **trouble)
+    PasswordResetNotice.objects.create(
+        user=user, email=LONG, ip_address=IPV6, **trouble
+    )
+    UserSession.objects.create(user=user, session_key="x" * 40)
+    services.send_invitation(user)
+    services.force_reset([stage.user.pk])
+    log_in(stage)
+
+
 def token(stage: Stage) -> None:
     """A link and what became of its email."""
     asked(stage, (Delivery.SOFT_BOUNCED, "mailbox_full 5.2.2"))
@@ -84,9 +110,6 @@ def user_page(stage: Stage) -> None:
     stage.goto("/forgot-password")
     log_in(stage)
     stage.goto(f"/admin/project/user/{stage.user.pk}/change/")
-
-
-REFUSED = "SMTPAuthenticationError 535"
 
 
 def _row(email: str, minutes: int, in_minutes: int = 0, **values: Any) -> None:
