@@ -56,7 +56,6 @@ STAFF_PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True}
 ADMIN_PAGES: list[tuple[str, str, dict[str, Any]]] = [
     ("admin-why", "explained", STAFF),
     ("admin-why-phone", "explained_given_up", STAFF_PHONE),
-    ("admin-why-dark", "explained_given_up", STAFF | {"color_scheme": "dark"}),
     ("admin-requests", "waiting_list", STAFF),
     ("admin-token", "token", STAFF),
     ("admin-user", "user_page", STAFF),
