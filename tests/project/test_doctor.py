@@ -200,7 +200,7 @@ class TestFaults:
         is_named(bad, "eviction", "allkeys-lru", "noeviction")
 
     def test_a_migration_is_missing(self, deployed):
-        name = "0011_brand_indexes"
+        name = "0013_admin_filters"
         with connection.cursor() as cursor:
             cursor.execute("DELETE FROM django_migrations WHERE name = %s", [name])
         try:

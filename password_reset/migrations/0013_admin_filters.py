@@ -11,7 +11,7 @@ class Migration(migrations.Migration):
 
     atomic = False
 
-    dependencies = [('password_reset', '0011_session_browser')]
+    dependencies = [('password_reset', '0012_session_browser')]
 
     operations = [
         AddIndexOnline(

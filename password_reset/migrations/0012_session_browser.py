@@ -6,7 +6,7 @@ class Migration(migrations.Migration):
     browser.
     """
 
-    dependencies = [('password_reset', '0010_deliveries')]
+    dependencies = [('password_reset', '0011_brand_indexes')]
 
     operations = [
         migrations.AddField(
