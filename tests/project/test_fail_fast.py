@@ -102,28 +102,46 @@ class SlowRoad:
         self.port, self.delay = port, 0.0
         self.door = socket.create_server(("127.0.0.1", 0))
         self.url = f"redis://127.0.0.1:{self.door.getsockname()[1]}/0"
-        threading.Thread(target=self.accept, daemon=True).start()
+        self.ends: list[socket.socket] = []
+        self.threads = [threading.Thread(target=self.accept, daemon=True)]
+        self.threads[0].start()
 
     def accept(self) -> None:
-        while True:
-            try:
-                client, _ = self.door.accept()
-            except OSError:  # closed
-                return
+        with suppress(OSError):  # closed
+            while True:
+                self.lead(self.door.accept()[0])
+
+    def lead(self, client: socket.socket) -> None:
+        try:
             server = socket.create_connection(("127.0.0.1", self.port))
-            for way in ((client, server, False), (server, client, True)):
-                threading.Thread(target=self.carry, args=way, daemon=True).start()
+        except OSError:
+            client.close()
+            return
+        self.ends += [client, server]
+        for way in ((client, server, False), (server, client, True)):
+            self.threads.append(threading.Thread(target=self.carry, args=way))
+            self.threads[-1].start()
 
     def carry(self, start: socket.socket, end: socket.socket, slow: bool) -> None:
-        try:
+        with suppress(OSError):
             while data := start.recv(65536):
                 if slow:
                     time.sleep(self.delay)
                 end.sendall(data)
-        except OSError:
-            pass
-        finally:
-            end.close()
+        hang_up(start, end)  # the other way ends with it, and closes its own
+        start.close()
+
+    def close(self) -> None:
+        hang_up(self.door, *self.ends)
+        self.door.close()
+        for each in self.threads:
+            each.join()
+
+
+def hang_up(*ends: socket.socket) -> None:
+    for end in ends:
+        with suppress(OSError):
+            end.shutdown(socket.SHUT_RDWR)
 
 
 @pytest.fixture
@@ -142,7 +160,7 @@ def site(processes: Processes, own_postgres: Postgres) -> Callable[..., Process]
 def road(own_redis: Redis) -> Iterator[SlowRoad]:
     road = SlowRoad(own_redis.port)
     yield road
-    road.door.close()
+    road.close()
 
 
 def all_in_time(people: Crowd) -> None:
