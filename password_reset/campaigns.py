@@ -16,7 +16,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from .conf import conf
-from .outbox import OutboxQuerySet, OutboxRow, PrimaryManager
+from .outbox import PREFIX, OutboxQuerySet, OutboxRow, PrimaryManager
 from .purposes import Purpose
 from .users import must_reset, stored_email
 
@@ -228,7 +228,7 @@ class PasswordResetInvitation(CampaignRow):
             models.Index(
                 fields=["email"],
                 name="password_reset_invitations_ema",
-                opclasses=["varchar_pattern_ops"],
+                opclasses=[PREFIX],
             ),
             models.Index(
                 fields=["id"],
@@ -316,7 +316,7 @@ class ForcedPasswordReset(CampaignRow):
             models.Index(
                 fields=["email"],
                 name="password_reset_forced_email",
-                opclasses=["varchar_pattern_ops"],
+                opclasses=[PREFIX],
             ),
             models.Index(
                 fields=["id"],

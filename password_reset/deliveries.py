@@ -18,13 +18,9 @@ from django.utils.encoding import punycode
 from django.utils.translation import gettext_lazy as _
 
 from . import metrics
-from .outbox import OutboxRow, PrimaryManager
+from .outbox import PREFIX, OutboxRow, PrimaryManager
 
 __all__ = ["Delivery", "PasswordResetDelivery", "UnknownMessage", "record"]
-
-#: PostgreSQL's operator class by which an index answers "begins with" in every
-#: collation; equality too.
-PREFIX = "varchar_pattern_ops"
 
 
 class Delivery(models.TextChoices):

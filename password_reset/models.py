@@ -22,8 +22,8 @@ from .campaigns import (
     PasswordResetCampaign,
     PasswordResetInvitation,
 )
-from .deliveries import PREFIX, PasswordResetDelivery
-from .outbox import OutboxQuerySet, OutboxRow, PrimaryManager
+from .deliveries import PasswordResetDelivery
+from .outbox import PREFIX, OutboxQuerySet, OutboxRow, PrimaryManager
 from .purposes import Purpose
 from .users import Answer, answer_to, identity
 

@@ -25,6 +25,9 @@ FIRST_PAUSE = timedelta(seconds=15)
 LONGEST_PAUSE = timedelta(hours=2)
 #: The code of a row that others' requests for its address keep from mailing anybody.
 HELD = "mailbox_limit"
+#: PostgreSQL's operator class by which an index answers "begins with" in every
+#: collation; equality too.
+PREFIX = "varchar_pattern_ops"
 
 
 def backoff(attempts: int) -> timedelta:
