@@ -40,21 +40,15 @@ def confirmation(
     model_admin: ModelAdmin, request: HttpRequest, users: list[Any]
 ) -> TemplateResponse:
     """Return the page that names whose password would end, and whose not and why."""
-    refusals = [(user, refusal(request.user, user)) for user in users]
-    response = sending.confirmation(model_admin, request, [])
-    response.template_name = "admin/password_reset/force_confirmation.html"
-    response.context_data = {
-        **(response.context_data or {}),
-        "title": _("End passwords"),
-        "users": [
-            (user, stored_email(user), _after(user))
-            for user, sentence in refusals
-            if not sentence
-        ],
-        "refused": [(user, sentence) for user, sentence in refusals if sentence],
-        "token_lifetime": conf.forced_reset_lifetime,
-    }
-    return response
+    return sending.question(
+        model_admin,
+        request,
+        [(user, refusal(request.user, user)) for user in users],
+        template="force_confirmation.html",
+        title=_("End passwords"),
+        lifetime=conf.forced_reset_lifetime,
+        in_words=_after,
+    )
 
 
 def force(model_admin: ModelAdmin, request: HttpRequest, users: list[Any]) -> None:

@@ -6,8 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import messages
-from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
@@ -17,7 +16,7 @@ from password_reset.conf import conf
 from password_reset.users import stored_email
 from password_reset.visitors import brand_key
 
-from . import accounts, sending
+from . import sending
 from .lists import log
 
 if TYPE_CHECKING:
@@ -50,17 +49,7 @@ def refusal(actor: Any, user: Any) -> str:
 
 def view(model_admin: ModelAdmin, request: HttpRequest, user_id: str) -> HttpResponse:
     """Ask whether to invite one user, and do so."""
-    site = model_admin.admin_site
-    user = accounts.find(site, request, user_id)
-    if user is None:
-        raise Http404
-    if not request.user.has_perm(INVITE) or not accounts.may_see(site, request, user):
-        raise PermissionDenied
-    if request.method != "POST":
-        return confirmation(model_admin, request, [user])
-    invite(model_admin, request, [user])
-    index = accounts.link(site, "index") or "/"
-    return HttpResponseRedirect(accounts.page(site, request, user) or index)
+    return sending.for_one(model_admin, request, user_id, INVITE, confirmation, invite)
 
 
 def invite(model_admin: ModelAdmin, request: HttpRequest, users: Iterable[Any]) -> None:
@@ -89,17 +78,14 @@ def confirmation(
     model_admin: ModelAdmin, request: HttpRequest, users: list[Any]
 ) -> TemplateResponse:
     """Return the page that names who would be invited, and who would not and why."""
-    refusals = [(user, refusal(request.user, user)) for user in users]
-    response = sending.confirmation(model_admin, request, [])
-    response.template_name = "admin/password_reset/invite_confirmation.html"
-    response.context_data = {
-        **(response.context_data or {}),
-        "title": _("Invite to choose a password"),
-        "users": [(user, stored_email(user), "") for user, no in refusals if not no],
-        "refused": [(user, sentence) for user, sentence in refusals if sentence],
-        "token_lifetime": conf.invitation_lifetime,
-    }
-    return response
+    return sending.question(
+        model_admin,
+        request,
+        [(user, refusal(request.user, user)) for user in users],
+        template="invite_confirmation.html",
+        title=_("Invite to choose a password"),
+        lifetime=conf.invitation_lifetime,
+    )
 
 
 def _invited(request: HttpRequest, user: Any) -> str:

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -119,17 +119,30 @@ def within_limits() -> Iterator[None]:
 
 def view(model_admin: ModelAdmin, request: HttpRequest, user_id: str) -> HttpResponse:
     """Ask whether to send a link to one user, and send it."""
+    return for_one(
+        model_admin, request, user_id, accounts.SEND, confirmation, send_to_all
+    )
+
+
+def for_one(
+    model_admin: ModelAdmin,
+    request: HttpRequest,
+    user_id: str,
+    permission: str,
+    asking: Callable[..., TemplateResponse],
+    act: Callable[..., None],
+) -> HttpResponse:
+    """Ask whether to do what staff may do for one user, and do it."""
     site = model_admin.admin_site
     user = accounts.find(site, request, user_id)
     if user is None:
         raise Http404
-    if not request.user.has_perm(accounts.SEND) or not accounts.may_see(
-        site, request, user
-    ):
+    allowed = request.user.has_perm(permission)
+    if not allowed or not accounts.may_see(site, request, user):
         raise PermissionDenied
     if request.method != "POST":
-        return confirmation(model_admin, request, [user])
-    send_to_all(model_admin, request, [user])
+        return asking(model_admin, request, [user])
+    act(model_admin, request, [user])
     index = accounts.link(site, "index") or "/"
     return HttpResponseRedirect(accounts.page(site, request, user) or index)
 
@@ -175,26 +188,48 @@ def confirmation(
     model_admin: ModelAdmin, request: HttpRequest, users: list[Any]
 ) -> TemplateResponse:
     """Return the page that names who would get an email, and who would not and why."""
+    return question(
+        model_admin,
+        request,
+        [(user, refusal(request.user, user)) for user in users],
+        template="send_confirmation.html",
+        title=_("Send a reset link"),
+        lifetime=conf.token_lifetime,
+        in_words=email_in_words,
+    )
+
+
+def question(
+    model_admin: ModelAdmin,
+    request: HttpRequest,
+    judged: list[tuple[Any, str]],
+    *,
+    template: str,
+    title: str,
+    lifetime: timedelta,
+    in_words: Callable[[Any], str] = lambda user: "",
+) -> TemplateResponse:
+    """Return the page that asks before something is done for users, each with why not,
+    or an empty text. ``in_words`` says what is special for one; the lifetime is that of
+    the link that they get.
+    """
     site = model_admin.admin_site
     request.current_app = site.name
-    refusals = [(user, refusal(request.user, user)) for user in users]
     context = {
         **site.each_context(request),
         **crumbs(model_admin, request),
-        "title": _("Send a reset link"),
+        "title": title,
         "users": [
-            (user, stored_email(user), email_in_words(user))
-            for user, sentence in refusals
+            (user, stored_email(user), in_words(user))
+            for user, sentence in judged
             if not sentence
         ],
-        "refused": [(user, sentence) for user, sentence in refusals if sentence],
-        "token_lifetime": conf.token_lifetime,
+        "refused": [(user, sentence) for user, sentence in judged if sentence],
+        "token_lifetime": lifetime,
         "action": request.POST.get("action", ""),
         "action_checkbox_name": ACTION_CHECKBOX_NAME,
     }
-    return TemplateResponse(
-        request, "admin/password_reset/send_confirmation.html", context
-    )
+    return TemplateResponse(request, f"admin/password_reset/{template}", context)
 
 
 def _limit(email: str) -> str:
