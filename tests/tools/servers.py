@@ -100,6 +100,8 @@ class Server:
         self.folder = new_folder()
         self.port = free_port()
         self.process: subprocess.Popen[bytes] | None = None
+        # Where in the log the words of this start begin.
+        self.log_begins = 0
 
     def command(self) -> list[str]:
         raise NotImplementedError
@@ -116,6 +118,7 @@ class Server:
         # one go.
         if self.process is None or self.process.poll() is not None:
             with (self.folder / "log").open("ab") as log:
+                self.log_begins = log.tell()
                 self.process = subprocess.Popen(
                     self.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log
                 )
