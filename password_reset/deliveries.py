@@ -152,8 +152,8 @@ def of_rows(
 def remember(row: OutboxRow, sent: Iterable[Sent]) -> None:
     """Write down emails that a server has just taken for a row."""
     kind = kind_of(type(row))
-    # One by one: there is rarely a second, and bulk_create opens a transaction, which is
-    # two more round trips to the database for each email.
+    # One by one: there is rarely a second, and bulk_create opens a transaction, which
+    # is two more round trips to the database for each email.
     for one in sent:
         PasswordResetDelivery.objects.create(
             kind=kind,
