@@ -10,13 +10,14 @@ BIN := .venv/bin
 DEMO := .venv/installed/demo-$(shell cksum < requirements.lock | cut -d' ' -f1)
 DEV := .venv/installed/dev-$(shell cksum < requirements-dev.lock | cut -d' ' -f1)
 BENCH := .venv/installed/bench-$(shell cksum < benchmarks/requirements.lock | cut -d' ' -f1)
+RELEASE := .venv/installed/release-$(shell cksum < requirements-release.lock | cut -d' ' -f1)
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 # The locks are complete. Without --no-deps, pip (as bundled with Python 3.11 and 3.12) takes the newest release of
 # whatever another package requires with an extra, and then misses its hash: pip issue 9644.
 INSTALL_LOCK := $(PIP) install --no-deps --require-hashes -r
 
 .DEFAULT_GOAL := help
-.PHONY: help install-demo setup run test test-hosts test-kit test-server test-matrix lint format build bench screenshots messages lock clean
+.PHONY: help install-demo setup run test test-hosts test-kit test-server test-matrix lint format build release-check bench screenshots messages lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,6 +42,11 @@ $(DEV): | .venv/bin/python
 $(BENCH): $(DEV)
 	@echo "Installing what the benchmark compares with (benchmarks/requirements.lock)"
 	@$(INSTALL_LOCK) benchmarks/requirements.lock && $(PIP) check
+	@touch $@
+
+$(RELEASE): $(DEV)
+	@echo "Installing what looks at a release (requirements-release.lock)"
+	@$(INSTALL_LOCK) requirements-release.lock && $(PIP) check
 	@touch $@
 
 install-demo: $(DEMO) # what `make run` installs
@@ -86,6 +92,10 @@ lint: $(DEV) ## check style, types, layers, templates, migrations and addresses
 	$(BIN)/lint-imports
 	$(BIN)/djlint --lint --quiet password_reset/templates templates
 	$(BIN)/python -m tests.migration_lint
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-issue-forms .github/ISSUE_TEMPLATE/[!c]*.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
+	$(BIN)/zizmor --offline --quiet --persona pedantic .github
 	.ci/addresses
 
 format: $(DEV) ## format the Python files
@@ -94,6 +104,9 @@ format: $(DEV) ## format the Python files
 
 build: $(DEV) ## build the wheel and the source archive into dist/
 	$(BIN)/python -m build --no-isolation
+
+release-check: $(RELEASE) ## go through what must hold before a release, in some hours; ARGS="--only archives" for a part
+	$(BIN)/python -m tests.release_check $(ARGS)
 
 bench: $(BENCH) ## compare with other packages in about twenty minutes; ARGS="--quick" in five
 	$(BIN)/python -m benchmarks $(ARGS)
@@ -108,6 +121,8 @@ messages: $(DEV) ## compile the translations
 lock: ## renew the lock files (needs uv); they name no download address
 	uv pip compile pyproject.toml --group dev -o requirements-dev.lock $(LOCK)
 	uv pip compile pyproject.toml --group demo -o requirements.lock $(LOCK) --constraint requirements-dev.lock
+	uv pip compile --group pyproject.toml:release -o requirements-release.lock $(filter-out --extra metrics,$(LOCK)) \
+	  --constraint requirements-dev.lock
 	uv pip compile tests/hosts/requirements.in -o tests/hosts/requirements.lock $(filter-out --extra metrics,$(LOCK)) \
 	  --constraint requirements-dev.lock
 

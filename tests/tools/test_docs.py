@@ -2,6 +2,7 @@
 
 import inspect
 import re
+import tomllib
 
 import pytest
 
@@ -33,6 +34,9 @@ CHECK_IDS = re.findall(
         )
     ),
 )
+EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"][
+    "optional-dependencies"
+]
 SIGNALS = [
     name for name, value in vars(signals).items() if isinstance(value, signals.Signal)
 ]
@@ -51,6 +55,12 @@ def test_every_check_has_a_row(check_id):
 @pytest.mark.parametrize("name", SIGNALS)
 def test_every_signal_is_documented(name):
     assert f"`{name}`" in (DOCS / "integrating.md").read_text()
+
+
+@pytest.mark.parametrize("extra", EXTRAS)
+def test_every_extra_is_documented(extra):
+    assert f"`{extra}`" in (DOCS / "integrating.md").read_text()
+    assert f"extra `{extra}`" in (ROOT / "CONTRIBUTING.md").read_text()
 
 
 @pytest.mark.parametrize("page", sorted(DOCS.glob("*.md")), ids=lambda page: page.name)

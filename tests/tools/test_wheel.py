@@ -2,15 +2,19 @@
 shows it. `tests/hosts` installs the wheel and walks it.
 """
 
+import json
+import os
 import re
 import shutil
 import tarfile
 from email import message_from_bytes
 from email.message import Message
 from pathlib import Path
+from typing import Any
 from zipfile import ZipFile
 
 import pytest
+from packaging.requirements import Requirement
 
 from tests import ROOT
 from tests.tools.archives import build
@@ -150,12 +154,51 @@ def test_the_page_says_where_and_by_whom(metadata: Message) -> None:
         assert classifier in metadata.get_all("Classifier", [])
 
 
+# The software bill of materials
+
+
+@pytest.fixture(scope="module")
+def bill(wheel: Path, names: set[str]) -> dict[str, Any]:
+    [name] = [name for name in names if "/sboms/" in name]
+    assert ".dist-info/sboms/" in name
+    with ZipFile(wheel) as archive:
+        found: dict[str, Any] = json.loads(archive.read(name))
+        return found
+
+
+def test_the_bill_of_materials_is_of_this_package(
+    bill: dict[str, Any], metadata: Message
+) -> None:
+    part = bill["metadata"]["component"]
+    assert (bill["bomFormat"], bill["specVersion"]) == ("CycloneDX", "1.7")
+    assert part["purl"] == f"pkg:pypi/{metadata['Name']}@{metadata['Version']}"
+    assert part["licenses"] == [{"license": {"id": metadata["License-Expression"]}}]
+
+
+def test_the_bill_of_materials_names_what_the_wheel_needs(
+    bill: dict[str, Any], metadata: Message
+) -> None:
+    wanted = [Requirement(line) for line in metadata.get_all("Requires-Dist", [])]
+    scopes = {part["name"]: part["scope"] for part in bill["components"]}
+    assert scopes == {
+        one.name: "optional" if one.marker else "required" for one in wanted
+    }
+    required = {part["bom-ref"] for part in bill["components"]} & set(
+        bill["dependencies"][0]["dependsOn"]
+    )
+    assert required == {
+        f"pkg:pypi/{one.name.lower()}" for one in wanted if not one.marker
+    }
+
+
 # The source archive
 
 
 @pytest.fixture(scope="module")
-def sources(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
-    """Return what is in the archive of a tree that somebody has worked in."""
+def used_tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a copy of the tree that somebody else has worked in: at another time, with
+    other rights, and with what a demo and a deployment leave.
+    """
     tree = tmp_path_factory.mktemp("sources") / "tree"
     aside = shutil.ignore_patterns(
         ".git", ".venv*", ".cache", ".*_cache", "node_modules"
@@ -164,8 +207,21 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
     for path in LEFT_BEHIND:
         (tree / path).parent.mkdir(exist_ok=True)
         (tree / path).write_text("secret")
-    archive = build("sdist", tree, tmp_path_factory.mktemp("sdist"))
-    with tarfile.open(archive) as found:
+    for path in tree.rglob("*"):
+        if path.is_file():
+            path.chmod(path.stat().st_mode | 0o060)
+            os.utime(path, (1_000_000_000, 1_000_000_000))
+    return tree
+
+
+@pytest.fixture(scope="module")
+def source_archive(used_tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build("sdist", used_tree, tmp_path_factory.mktemp("sdist"))
+
+
+@pytest.fixture(scope="module")
+def sources(source_archive: Path) -> set[str]:
+    with tarfile.open(source_archive) as found:
         return {name.partition("/")[2] for name in found.getnames()}
 
 
@@ -178,3 +234,23 @@ def test_the_source_archive_holds_no_secret_of_a_demo_or_a_deployment(
     sources: set[str],
 ) -> None:
     assert sources & set(LEFT_BEHIND) == set()
+
+
+# https://reproducible-builds.org/docs/definition/: whoever has the sources can check
+# that an archive was made of nothing else.
+
+
+def test_two_builds_of_the_wheel_are_the_same_to_the_byte(
+    wheel: Path, used_tree: Path, tmp_path: Path
+) -> None:
+    again = build("wheel", used_tree, tmp_path)
+    assert again.name == wheel.name
+    assert again.read_bytes() == wheel.read_bytes()
+
+
+def test_two_builds_of_the_source_archive_are_the_same_to_the_byte(
+    source_archive: Path, tmp_path: Path
+) -> None:
+    again = build("sdist", ROOT, tmp_path)
+    assert again.name == source_archive.name
+    assert again.read_bytes() == source_archive.read_bytes()

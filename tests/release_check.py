@@ -1,0 +1,198 @@
+"""Go through what must hold before a release (`make release-check`).
+
+Each step runs whatever the one before has said; the table at the end has them all, and
+the archives that were looked at lie in `dist/`. `ARGS="--only archives --only version"`
+runs some of them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from zipfile import ZipFile
+
+import polib
+from packaging.version import Version
+
+import password_reset
+from tests import ROOT
+from tests.tools.archives import build
+
+VERSION = password_reset.__version__
+DIST = ROOT / "dist"
+
+
+class Failure(Exception):
+    """A step's reason in one line."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """Something that must hold, and what shows it."""
+
+    name: str
+    what: str
+    run: Callable[[], None]
+
+
+def run(*command: str, quiet: bool = False) -> str:
+    """Run a command in the repository; return what it printed where that is kept."""
+    done = subprocess.run(
+        command, cwd=ROOT, text=True, stdout=subprocess.PIPE if quiet else None
+    )
+    if done.returncode:
+        raise Failure(f"{' '.join(command)} ended with {done.returncode}")
+    return done.stdout or ""
+
+
+def module(*arguments: str) -> Callable[[], None]:
+    """Return a step that runs a Python module."""
+
+    def step() -> None:
+        run(sys.executable, "-m", *arguments)
+
+    return step
+
+
+def target(name: str) -> Callable[[], None]:
+    """Return a step that makes a target of the Makefile."""
+
+    def step() -> None:
+        run("make", name)
+
+    return step
+
+
+def tree() -> None:
+    """Nothing is left that only this machine has."""
+    if changed := run("git", "status", "--porcelain", quiet=True).split("\n")[:-1]:
+        raise Failure(f"not committed: {', '.join(changed[:3])}")
+
+
+def version() -> None:
+    """Version, tag and development status belong together (PEP 440)."""
+    if str(Version(VERSION)) != VERSION:
+        raise Failure(f"{VERSION} is not how PEP 440 writes it: {Version(VERSION)}")
+    tags = run("git", "tag", "--points-at", "HEAD", quiet=True).split()
+    if f"v{VERSION}" not in tags:
+        raise Failure(f"this commit has no tag v{VERSION}")
+
+
+def changelog() -> None:
+    """The changelog has a dated section, and the page of upgrades one of this version."""
+    text = (ROOT / "CHANGELOG.md").read_text()
+    dated = rf"^## \[{re.escape(VERSION)}\] - \d{{4}}-\d{{2}}-\d{{2}}$"
+    if not re.search(dated, text, re.MULTILINE):
+        raise Failure(f"CHANGELOG.md has no line “## [{VERSION}] - YYYY-MM-DD”")
+    upgrades = (ROOT / "docs" / "upgrading.md").read_text()
+    if not re.search(rf"^## .*{re.escape(VERSION)}", upgrades, re.MULTILINE):
+        raise Failure(f"docs/upgrading.md has no section of {VERSION}")
+
+
+def translations() -> None:
+    """Every sentence is translated, and what is compiled is what is written."""
+    for path in sorted((ROOT / "password_reset" / "locale").rglob("*.po")):
+        messages = polib.pofile(str(path))
+        language = path.parent.parent.name
+        missing = messages.untranslated_entries() + messages.fuzzy_entries()
+        if missing:
+            raise Failure(f"{language}: {len(missing)} not translated")
+        compiled = polib.mofile(str(path.with_suffix(".mo")))
+        if {m.msgid for m in compiled} != {m.msgid for m in messages if not m.obsolete}:
+            raise Failure(f"{language}: `make messages` was not run")
+
+
+def archives() -> None:
+    """Two builds are the same to the byte, an index takes them, and their bill of
+    materials is valid.
+    """
+    shutil.rmtree(DIST, ignore_errors=True)
+    DIST.mkdir()
+    for kind in ("sdist", "wheel"):
+        first, again = (_built(kind) for _ in range(2))
+        if first[1] != again[1]:
+            raise Failure(f"two builds of {first[0]} differ")
+        (DIST / first[0]).write_bytes(first[1])
+        print(f"{first[0]}: {len(first[1]):,} bytes, twice the same")
+    run(sys.executable, "-m", "twine", "check", "--strict", *map(str, DIST.iterdir()))
+    _check_bill(next(DIST.glob("*.whl")))
+
+
+def _built(kind: str) -> tuple[str, bytes]:
+    with tempfile.TemporaryDirectory() as folder:
+        path = build(kind, ROOT, Path(folder))
+        return path.name, path.read_bytes()
+
+
+def _check_bill(wheel: Path) -> None:
+    # In no other environment than that of this target.
+    from cyclonedx.schema import SchemaVersion  # noqa: PLC0415
+    from cyclonedx.validation.json import JsonStrictValidator  # noqa: PLC0415
+
+    with ZipFile(wheel) as archive:
+        [name] = [name for name in archive.namelist() if "/sboms/" in name]
+        bill = archive.read(name).decode()
+    if error := JsonStrictValidator(SchemaVersion.V1_7).validate_str(bill):
+        raise Failure(f"{name}: {error.data}")
+    print(f"{name}: valid CycloneDX 1.7")
+
+
+STEPS = [
+    Step("tree", "everything is committed", tree),
+    Step("version", f"the tag v{VERSION} is on this commit", version),
+    Step("changelog", "CHANGELOG.md and docs/upgrading.md speak of it", changelog),
+    Step("translations", "ten languages, complete and compiled", translations),
+    Step("archives", "reproducible, valid, with a bill of materials", archives),
+    Step("lint", "make lint", target("lint")),
+    Step("test", "make test", target("test")),
+    Step("hosts", "make test-hosts", target("test-hosts")),
+    Step("kit", "make test-kit", target("test-kit")),
+    Step("matrix", "make test-matrix", target("test-matrix")),
+    Step("mutants", "each defence's test fails without it", module("tests.mutants")),
+    Step("attacks", "the attacks, in full", module("tests.attacks")),
+    Step("outage", "an outage loses no email", module("tests.outage")),
+    Step("server", "make test-server", target("test-server")),
+    Step("screenshots", "make screenshots; look at them", target("screenshots")),
+]
+
+
+def outcome_of(step: Step) -> str:
+    """Run a step; return what the table says of it."""
+    print(f"== {step.name}: {step.what}", flush=True)
+    try:
+        step.run()
+    except Failure as reason:
+        return f"FAILED: {reason}"
+    except Exception as error:  # the other steps are worth knowing too
+        return f"FAILED: {type(error).__name__}: {error}"
+    return "holds"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    names = [step.name for step in STEPS]
+    parser.add_argument("--only", action="append", choices=names)
+    parser.add_argument("--without", action="append", choices=names, default=[])
+    chosen = parser.parse_args()
+    wanted = set(chosen.only or names) - set(chosen.without)
+    table = []
+    for step in STEPS:
+        started = time.monotonic()
+        outcome = outcome_of(step) if step.name in wanted else "left out"
+        table.append((step.name, time.monotonic() - started, outcome))
+    print(f"\ndjango-resetkit {VERSION}\n")
+    for name, seconds, outcome in table:
+        print(f"{name:<13} {seconds:6.0f} s  {outcome}")
+    return int(any(outcome.startswith("FAILED") for _, _, outcome in table))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
