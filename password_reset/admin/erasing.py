@@ -30,6 +30,10 @@ def view(
     model_admin: ModelAdmin, request: HttpRequest, rows: QuerySet[Any]
 ) -> TemplateResponse | None:
     """Ask, then erase what is kept of the addresses of some requests."""
+    if "confirmed" in request.POST:
+        # What was on the page: of "all that match" more may match by now.
+        shown = request.POST.getlist("address")
+        rows = rows.filter(email__in=[each for each in shown if "\0" not in each])
     found = rows.order_by("email").values_list("email", flat=True).distinct()
     addresses = list(found[: MOST + 1])
     if len(addresses) > MOST:

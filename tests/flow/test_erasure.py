@@ -216,7 +216,9 @@ class TestInTheAdmin:
         browser = superuser()
         act(browser, REQUESTS, "retry", *PasswordResetRequest.objects.all())
         rows = PasswordResetRequest.objects.all()
-        response = act(browser, REQUESTS, "erase", *rows, confirmed="yes")
+        response = act(
+            browser, REQUESTS, "erase", *rows, confirmed="yes", address=ada.email
+        )
         assert "rows were erased" in messages_of(response)
         assert kept_of("ada@example") == set()
         entry = LogEntry.objects.latest("pk")
@@ -234,23 +236,45 @@ class TestInTheAdmin:
     def test_without_its_permission_it_is_not_offered(self, ada):
         browser = staff("view_passwordresetrequest", "retry_passwordresetrequest")
         rows = PasswordResetRequest.objects.all()
-        act(browser, REQUESTS, "erase", *rows, confirmed="yes")
+        act(browser, REQUESTS, "erase", *rows, confirmed="yes", address=ada.email)
         assert PasswordResetRequest.objects.count() == 2
+
+    def test_it_erases_what_was_shown_though_more_matches_by_now(self, ada):
+        browser, shown = superuser(), PasswordResetRequest.objects.all()
+        page = act(browser, REQUESTS, "erase", *shown, select_across="1")
+        fields = re.findall(
+            r'type="hidden" name="(address|confirmed)" value="([^"]*)"',
+            page.content.decode(),
+        )
+        assert ("address", ada.email) in fields
+        late = PasswordResetRequest.objects.create(email="late@example.com")
+        act(
+            browser,
+            REQUESTS,
+            "erase",
+            *shown[:1],
+            select_across="1",
+            confirmed="yes",
+            address=[value for name, value in fields if name == "address"] + ["\0"],
+        )
+        assert list(PasswordResetRequest.objects.all()) == [late]
 
     def test_it_takes_no_whole_table(self, ada):
         PasswordResetRequest.objects.bulk_create(
             PasswordResetRequest(email=f"{n}@example.com") for n in range(60)
         )
         rows = PasswordResetRequest.objects.all()
-        response = act(
-            superuser(),
-            REQUESTS,
-            "erase",
-            *rows[:1],
-            select_across="1",
-            confirmed="yes",
-        )
-        assert "50 addresses" in messages_of(response)
+        every = rows.values_list("email", flat=True)
+        for fields in ({}, {"confirmed": "yes", "address": list(every)}):
+            response = act(
+                superuser(),
+                REQUESTS,
+                "erase",
+                *rows[:1],
+                select_across="1",
+                **fields,
+            )
+            assert "50 addresses" in messages_of(response)
         assert PasswordResetRequest.objects.count() == 62
 
 

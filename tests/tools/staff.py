@@ -38,7 +38,7 @@ def superuser() -> Client:
     return staff(is_superuser=True)
 
 
-def act(browser: Client, page: str, action: str, *rows: Any, **fields: str) -> Any:
+def act(browser: Client, page: str, action: str, *rows: Any, **fields: Any) -> Any:
     """Choose rows of a list and an action, and follow to the page that comes."""
     data = {
         "action": action,
