@@ -19,6 +19,7 @@ from django.utils import timezone
 from . import __version__
 from .models import (
     ForcedPasswordReset,
+    PasswordResetInvitation,
     PasswordResetNotice,
     PasswordResetRequest,
 )
@@ -36,10 +37,12 @@ CHUNK = 1000
 LATE = timedelta(days=31)
 
 #: OCSF's ``activity_id`` and its caption.
-CHANGE, RESET, OTHER = (
+CHANGE, RESET, DISOWNED, INVITED, VOIDED = (
     (3, "Password Change"),
     (4, "Password Reset"),
     (99, "Disowned"),
+    (99, "Invitation"),
+    (99, "Invitation Voided"),
 )
 SUCCESS, FAILURE = (1, "Success"), (2, "Failure")
 REQUESTED, MAILED = (99, "Requested"), (99, "Mailed")
@@ -61,32 +64,26 @@ def events(since: datetime, until: datetime) -> Iterator[dict[str, Any]]:
     """Yield what happened from one moment to before another, ordered by when its row
     was made. Memory stays flat, whatever the number of rows.
     """
-    sources: tuple[tuple[QuerySet[Any], Callable[[Any], Iterator[_Event]]], ...] = (
-        (PasswordResetRequest.objects.all(), _of_request),
-        (PasswordResetNotice.objects.all(), _of_notice),
-        (ForcedPasswordReset.objects.all(), _of_forced),
-    )
-    for rows, read in sources:
-        made = rows.filter(created_at__gte=since - LATE, created_at__lt=until)
-        for row in _in_order(made):
+    for model, age, read in SOURCES:
+        span = {f"{age}__gte": since - LATE, f"{age}__lt": until}
+        for row in _in_order(model.objects.filter(**span), age):
             for event in read(row):
                 if event.moment is not None and since <= event.moment < until:
                     yield _in_ocsf(row, event, event.moment)
 
 
-def _in_order(rows: QuerySet[Any]) -> Iterator[Any]:
-    """Yield rows by age, along the index, a chunk at a time. (A cursor of MySQL would
-    hold them all.)
+def _in_order(rows: QuerySet[Any], age: str) -> Iterator[Any]:
+    """Yield rows by a field, along its index, a chunk at a time. (A cursor of MySQL
+    would hold them all.)
     """
-    rows = rows.order_by("created_at", "pk")
+    rows = rows.order_by(age, "pk")
     chunk = list(rows[:CHUNK])
     while chunk:
         yield from chunk
-        last = chunk[-1]
-        later = Q(created_at__gt=last.created_at)
-        beside = Q(created_at=last.created_at, pk__gt=last.pk)
+        last, key = getattr(chunk[-1], age), chunk[-1].pk
+        later, beside = Q(**{f"{age}__gt": last}), Q(**{age: last, "pk__gt": key})
         # The first condition is what the index is read by.
-        rest = rows.filter(created_at__gte=last.created_at).filter(later | beside)
+        rest = rows.filter(**{f"{age}__gte": last}).filter(later | beside)
         chunk = list(rest[:CHUNK])
 
 
@@ -96,7 +93,7 @@ def _of_request(row: PasswordResetRequest) -> Iterator[_Event]:
     )
     yield from _fate(row)
     text = "The reader of the email said: it was not me"
-    yield _Event(row.disowned_at, "disowned", text, activity=OTHER, severity=LOW)
+    yield _Event(row.disowned_at, "disowned", text, activity=DISOWNED, severity=LOW)
 
 
 def _of_forced(row: ForcedPasswordReset) -> Iterator[_Event]:
@@ -104,31 +101,44 @@ def _of_forced(row: ForcedPasswordReset) -> Iterator[_Event]:
     yield from _fate(row)
 
 
-def _fate(row: OutboxRow) -> Iterator[_Event]:
+def _of_invitation(row: PasswordResetInvitation) -> Iterator[_Event]:
+    text = "The site asked for a first password to be chosen"
+    yield _Event(row.asked_at, "invited", text, INVITED, REQUESTED)
+    yield from _fate(row, INVITED)
+    # The change of the password itself is told by its notice.
+    text = "A first password was chosen by the invitation"
+    yield _Event(row.accepted_at, "accepted", text, INVITED)
+    yield _Event(row.voided_at, "voided", "The invitation was voided", VOIDED)
+
+
+def _fate(row: OutboxRow, activity: tuple[int, str] = RESET) -> Iterator[_Event]:
     """Yield what became of a row's email."""
     if row.failed_at:
-        text = "The email was given up"
+        text, code = "The email was given up", row.last_error
         yield _Event(
-            row.failed_at, "given-up", text, status=FAILURE, code=row.last_error
+            row.failed_at, "given-up", text, activity, status=FAILURE, code=code
         )
     elif row.mails_sent:
-        yield _Event(row.processed_at, "mailed", "The email was sent", status=MAILED)
+        yield _Event(
+            row.processed_at, "mailed", "The email was sent", activity, status=MAILED
+        )
     else:
-        code = row.last_error or "no_account"
-        text = "Nobody was mailed"
-        yield _Event(row.processed_at, "unmailed", text, status=FAILURE, code=code)
+        unknown = "no_account" if isinstance(row, PasswordResetRequest) else ""
+        text, code = "Nobody was mailed", row.last_error or unknown
+        yield _Event(
+            row.processed_at, "unmailed", text, activity, status=FAILURE, code=code
+        )
 
 
 def _of_notice(row: PasswordResetNotice) -> Iterator[_Event]:
     text = "The password was changed by a link"
     yield _Event(row.created_at, "changed", text, activity=CHANGE)
     text = "The owner said that somebody else has changed the password"
-    yield _Event(row.disowned_at, "disowned", text, activity=OTHER, severity=HIGH)
+    yield _Event(row.disowned_at, "disowned", text, activity=DISOWNED, severity=HIGH)
 
 
 def _in_ocsf(row: Any, event: _Event, moment: datetime) -> dict[str, Any]:
     number, caption = event.activity
-    kind = row._meta.model_name.removeprefix("passwordreset")
     found = {
         "activity_id": number,
         "activity_name": caption,
@@ -137,7 +147,7 @@ def _in_ocsf(row: Any, event: _Event, moment: datetime) -> dict[str, Any]:
         "class_name": "Account Change",
         "class_uid": CLASS_UID,
         "message": event.message,
-        "metadata": _metadata(f"{kind}-{row.pk}-{event.name}"),
+        "metadata": _metadata(_uid(row, event)),
         "severity": event.severity[1],
         "severity_id": event.severity[0],
         "status": event.status[1],
@@ -151,6 +161,14 @@ def _in_ocsf(row: Any, event: _Event, moment: datetime) -> dict[str, Any]:
     return {name: value for name, value in found.items() if value != ""} | _source(
         row, event
     )
+
+
+def _uid(row: Any, event: _Event) -> str:
+    kind = row._meta.model_name.removeprefix("passwordreset")
+    # One row for each user, begun anew by each resend.
+    if isinstance(row, PasswordResetInvitation):
+        kind += f"-{int(row.asked_at.timestamp())}"
+    return f"{kind}-{row.pk}-{event.name}"
 
 
 def _metadata(uid: str) -> dict[str, Any]:
@@ -195,3 +213,12 @@ def _source(row: Any, event: _Event) -> dict[str, Any]:
     if row.user_agent:
         found["http_request"] = {"user_agent": redact(row.user_agent)}
     return found
+
+
+#: Tables, the indexed column by which their rows are read, and what a row tells.
+SOURCES: tuple[tuple[Any, str, Callable[[Any], Iterator[_Event]]], ...] = (
+    (PasswordResetRequest, "created_at", _of_request),
+    (PasswordResetNotice, "created_at", _of_notice),
+    (ForcedPasswordReset, "created_at", _of_forced),
+    (PasswordResetInvitation, "asked_at", _of_invitation),
+)

@@ -8,11 +8,12 @@ import tracemalloc
 from datetime import UTC, datetime, timedelta
 
 import pytest
+import time_machine
 from django.core import mail
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
-from password_reset import audit, services
+from password_reset import audit, invitations, services
 from password_reset.audit_formats import COLUMNS, harmless
 from password_reset.models import PasswordResetNotice, PasswordResetRequest
 from tests.tools.walk import TOKEN, ask, spend
@@ -34,6 +35,13 @@ def events(*arguments, **options):
 
 def rows(text):
     return list(csv.DictReader(io.StringIO(text, newline="")))
+
+
+@pytest.fixture
+def newcomer(user):
+    user.set_unusable_password()
+    user.save()
+    return user
 
 
 @pytest.fixture
@@ -67,6 +75,46 @@ def test_a_forced_reset_is_in_it_with_what_became_of_the_email(
         (4, "Mailed", "The email was sent"),
     ]
     assert {one["user"]["uid"] for one in events()} == {str(user.pk)}
+
+
+def said():
+    return [(e["activity_name"], e["status"], e["message"]) for e in events()]
+
+
+def test_an_invitation_is_in_it_until_it_is_accepted(
+    client, newcomer, django_capture_on_commit_callbacks
+):
+    with django_capture_on_commit_callbacks(execute=True):
+        invitations.send_invitation(newcomer)
+    with django_capture_on_commit_callbacks(execute=True):
+        spend(client, TOKEN.search(mail.outbox[-1].body)[1])
+    assert said() == [
+        ("Password Change", "Success", "The password was changed by a link"),
+        ("Invitation", "Requested", "The site asked for a first password to be chosen"),
+        ("Invitation", "Mailed", "The email was sent"),
+        ("Invitation", "Success", "A first password was chosen by the invitation"),
+    ]
+
+
+def test_an_invitation_that_is_sent_again_is_another_event(newcomer):
+    invitations.send_invitation(newcomer)
+    first = [one["metadata"]["uid"] for one in events()]
+    invitations.void_invitation(newcomer)
+    with time_machine.travel(timezone.now() + timedelta(days=2)):
+        invitations.send_invitation(newcomer)
+        again = [one["metadata"]["uid"] for one in events()]
+    assert len(first) == len(again) == 1
+    assert first != again
+
+
+def test_a_voided_invitation_says_so(newcomer):
+    invitations.send_invitation(newcomer)
+    invitations.void_invitation(newcomer)
+    assert [(one[0], one[1]) for one in said()] == [
+        ("Invitation", "Requested"),
+        ("Invitation", "Failure"),
+        ("Invitation Voided", "Success"),
+    ]
 
 
 def test_an_event_is_an_account_change_of_ocsf(reset):
