@@ -25,6 +25,18 @@ COUNT = "%(count)d"
 # wrong, and each of these two forms stands for that one number.
 WITHOUT_NUMBER = {("ar", 1), ("ar", 2)}
 MARKUP = re.compile(r"[<>]")
+#: The words of the address that a language does not use: docs/translating.md says which
+#: one it does.
+OTHER_ADDRESS = {
+    "de": r"\b([Dd]u|[Dd]ein\w*|[Dd]ir|[Dd]ich|[Ee]uch|[Ee]uer\w*)\b",
+    "es": r"\b[Uu]sted(es)?\b",
+    "fr": r"\b([Tt]u|[Tt]on|[Tt]es|[Tt]oi)\b",
+    "it": r"\b(Lei|Suo|Sua|Suoi|Sue)\b",
+    "nl": r"\b([Uu]|[Uu]w)\b",
+    "pl": r"\b(Pan|Pani|Pana|Panu|Panią|Państw\w*)\b",
+    "pt_BR": r"\b([Tt]u|[Tt]eus?|[Tt]uas?|[Oo] senhor|[Aa] senhora)\b",
+    "zh_Hans": r"你",
+}
 
 
 def language(path: Path) -> str:
@@ -119,6 +131,18 @@ def test_no_translation_brings_markup(path):
         entry.msgid
         for entry in polib.pofile(str(path))
         if any(map(MARKUP.search, sentences(entry)))
+    ]
+
+
+@pytest.mark.parametrize("name", OTHER_ADDRESS)
+def test_readers_are_addressed_the_same_throughout(name):
+    [path] = [path for path in CATALOGUES if language(path) == name]
+    other = re.compile(OTHER_ADDRESS[name])
+    assert not [
+        sentence
+        for entry in polib.pofile(str(path))
+        for sentence in sentences(entry)
+        if other.search(sentence)
     ]
 
 
