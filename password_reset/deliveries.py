@@ -164,6 +164,12 @@ def remember(row: OutboxRow, sent: Iterable[Sent]) -> None:
         )
 
 
+def forget_erased(row: OutboxRow) -> None:
+    """Forget the emails of a row that was erased while one was on its way."""
+    if not type(row)._default_manager.filter(pk=row.pk).exists():
+        of_row(row).delete()
+
+
 def record(
     message_id: str, recipient: str, state: Delivery, at: datetime, reason: str = ""
 ) -> bool:

@@ -374,7 +374,8 @@ def _settle(job: Job) -> None:
     row, sent = job.row, job.mails_sent
     lasting = [e for e in job.errors if not mail_connection.is_permanent(e)]
     if not job.errors:
-        row.mark_processed(mails_sent=sent)
+        if not row.mark_processed(mails_sent=sent):
+            deliveries.forget_erased(row)
     elif not lasting or row.is_last_attempt:
         _give_up(row, mail_connection.error_code(job.errors[0]), sent)
     else:

@@ -192,6 +192,20 @@ def test_what_went_to_an_address_of_old_goes_with_its_user(ada):
     assert kept_of("ada@example") == set()
 
 
+def erase_meanwhile(message, user, **kwargs):
+    """Erase what is kept of a user while an email to them is on its way."""
+    services.erase(user_id=user.pk)
+    return message
+
+
+def test_an_email_that_was_on_its_way_leaves_nothing_behind(client, settings):
+    settings.PASSWORD_RESET_MAIL_MESSAGE = erase_meanwhile
+    user = UserFactory(email="on.its.way@example.com")
+    ask(client, user.email)
+    assert [message.to for message in mail.outbox] == [[user.email]]
+    assert kept_of("on.its.way@example") == set()
+
+
 def test_who_has_invited_or_forced_others_is_forgotten_too(ada):
     eve = UserFactory(email="eve@example.com")
     services.force_reset([eve.pk], started_by=ada.email)
