@@ -72,6 +72,8 @@ TASK_SECONDS = 5.0
 LINGER = 10.0
 #: The embedded worker comes back by itself.
 EMBEDDED_LINGER = 1.0
+#: Seconds between two looks for what workers that died have left, in a run that lasts.
+SETTLE_EVERY = 60.0
 
 Letter = Callable[[MailConnection], None]
 #: The users of an address, or why they could not be looked up.
@@ -185,10 +187,14 @@ def _work_off(
     """Also return whether email can be sent at present. Each batch is of rows that have
     reached an age, in seconds.
     """
-    done, room = 0, _larger(0)
+    done, room, settled = 0, _larger(0), monotonic()
     with Senders(senders, _work, stopped) as crew:
         try:
             while conf.enabled and not crew.is_ended and done != limit:
+                # While a campaign is paced, this does not end for hours.
+                if monotonic() - settled > SETTLE_EVERY:
+                    settle_exhausted()
+                    settled = monotonic()
                 claimed = room if limit is None else min(room, limit - done)
                 kind, rows = _claim(claimed, age())
                 if not rows:

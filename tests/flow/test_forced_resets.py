@@ -24,7 +24,8 @@ from password_reset import (
     worker,
 )
 from password_reset.campaigns import ForcedPasswordReset, PasswordResetCampaign
-from password_reset.models import PasswordResetToken
+from password_reset.models import PasswordResetRequest, PasswordResetToken
+from password_reset.outbox import MAX_ATTEMPTS
 from password_reset.purposes import Purpose
 from password_reset.signals import reset_forced
 from tests.tools.factories import NEW_PASSWORD, OLD_PASSWORD, UserFactory
@@ -365,6 +366,22 @@ def test_no_more_emails_leave_than_the_pace_allows(settings):
     # A worker that may stay sends the rest, slot by slot.
     assert services.process_due(None, linger=5) == 2
     assert PasswordResetCampaign.objects.get().finished_at
+
+
+def test_what_dead_workers_left_is_given_up_while_a_campaign_goes_on(
+    settings, monkeypatch
+):
+    settings.PASSWORD_RESET_TASK_BACKEND = None
+    monkeypatch.setattr(worker, "SETTLE_EVERY", 0)
+    UserFactory.create_batch(4)
+    force("--all", "--rate", "4/s")
+    left = {"attempts": MAX_ATTEMPTS, "next_attempt_at": timezone.now()}
+
+    def die(done):
+        PasswordResetRequest.objects.get_or_create(email="a@example.com", defaults=left)
+
+    assert services.process_due(None, linger=5, progress=die) == 4
+    assert PasswordResetRequest.objects.get().last_error == "crashed"
 
 
 def test_campaigns_take_turns_and_one_invitation_waits_for_none(settings):
