@@ -118,7 +118,10 @@ pending_requests = _metric(
     "Gauge", "pending_requests", "Requests that wait for the worker", **NEWEST
 )
 oldest_pending_seconds = _metric(
-    "Gauge", "oldest_pending_seconds", "Age of the oldest due request", **NEWEST
+    "Gauge",
+    "oldest_pending_seconds",
+    "For how long the oldest email has been due",
+    **NEWEST,
 )
 last_purge_timestamp_seconds = _metric(
     "Gauge",

@@ -25,6 +25,7 @@ from django.db import (
     router,
     transaction,
 )
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 
@@ -156,11 +157,12 @@ class Origin:
 
 @dataclass(frozen=True)
 class Backlog:
-    """Emails that wait; ages are in seconds since the request.
+    """Emails that wait.
 
-    ``pending`` counts whatever is not settled, such as all that an outage holds up.
-    ``due`` counts only what a worker could take now: where one of these is old, no
-    worker is running.
+    ``pending`` counts whatever is not settled, such as all that an outage holds up,
+    and ``oldest_seconds`` is the age of the oldest. ``due`` counts only what a worker
+    could take now, and ``due_seconds`` is for how long it could have taken the first of
+    these: after some minutes, no worker is running.
     """
 
     pending: int
@@ -441,11 +443,13 @@ def waiting() -> Backlog:
     # What a campaign sends waits for its pace, not for a worker.
     single = PasswordResetInvitation.objects.filter(campaign__isnull=True)
     outboxes = (PasswordResetRequest.objects, PasswordResetNotice.objects, single)
-    pending, oldest = _count([outbox.pending() for outbox in outboxes])
-    due, due_oldest = _count([outbox.due() for outbox in outboxes])
+    pending, oldest = _count([outbox.pending() for outbox in outboxes], "created_at")
+    # What waits for its next attempt, as for a mailbox that is full, is not late.
+    since = Coalesce("next_attempt_at", "created_at")
+    due, late = _count([outbox.due() for outbox in outboxes], since)
     metrics.pending_requests.set(pending)
-    metrics.oldest_pending_seconds.set(oldest)
-    return Backlog(pending, oldest, due, due_oldest)
+    metrics.oldest_pending_seconds.set(late)
+    return Backlog(pending, oldest, due, late)
 
 
 def _waiting_in_campaigns() -> int:
@@ -612,10 +616,10 @@ def _announce(reset: _Reset, count: int) -> None:
     )
 
 
-def _count(sets: list[OutboxQuerySet[Any]]) -> tuple[int, float]:
-    """Return how many rows there are and the age of the oldest in seconds."""
+def _count(sets: list[OutboxQuerySet[Any]], since: str | Coalesce) -> tuple[int, float]:
+    """Return how many rows there are and how many seconds ago the first one began."""
     totals = [
-        rows.aggregate(count=models.Count("pk"), first=models.Min("created_at"))
+        rows.aggregate(count=models.Count("pk"), first=models.Min(since))
         for rows in sets
     ]
     now = timezone.now()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import TimeoutError as NoAnswer
+from time import monotonic
 
 import prometheus_client
 from django.conf import settings
@@ -28,6 +29,11 @@ TIMEOUT = 1.0
 
 backlog_call = BoundedCall(backlog)
 
+database_up = prometheus_client.Gauge(
+    "password_reset_database_up",
+    "Whether the database answers",
+    multiprocess_mode="mostrecent",
+)
 cache_up = prometheus_client.Gauge(
     "password_reset_cache_up",
     "Whether the cache takes counters: 0 where it does not answer, or is full",
@@ -38,6 +44,7 @@ enabled = prometheus_client.Gauge(
     "Whether the flow is switched on",
     multiprocess_mode="mostrecent",
 )
+UP = {"database": database_up, "cache": cache_up}
 
 
 @never_cache
@@ -77,12 +84,15 @@ def comes_from_this_machine(request: HttpRequest) -> bool:
 def measure() -> None:
     """Set the gauges that are read at this moment."""
     enabled.set(settings.PASSWORD_RESET_ENABLED)
-    asked = DEPENDENCIES["cache"].start()
+    deadline = monotonic() + TIMEOUT
+    asked = {name: DEPENDENCIES[name].start() for name in UP}
     measure_backlog()
-    try:
-        cache_up.set(asked.result(TIMEOUT) == "ok")
-    except Exception:  # whatever it is, no counter is taken
-        cache_up.set(0)
+    for name, gauge in UP.items():
+        try:
+            found = asked[name].result(max(deadline - monotonic(), 0))
+        except Exception:  # whatever it is, it does not work
+            found = "down"
+        gauge.set(found == "ok")
 
 
 def measure_backlog() -> None:
@@ -94,4 +104,4 @@ def measure_backlog() -> None:
     except (DatabaseError, NoAnswer):
         return
     metrics.pending_requests.set(waiting.pending)
-    metrics.oldest_pending_seconds.set(waiting.oldest_seconds)
+    metrics.oldest_pending_seconds.set(waiting.due_seconds)

@@ -70,6 +70,13 @@ def test_a_row_that_another_worker_holds_or_that_waits_for_its_turn_is_no_warnin
     assert run("process_reset_requests")[0] == 0
 
 
+def test_a_row_whose_next_attempt_has_just_come_is_no_warning(cron_only, user):
+    ask(user.email)
+    age(hours=1)
+    PasswordResetRequest.objects.update(attempts=6, next_attempt_at=timezone.now())
+    assert run("process_reset_requests")[0] == 0
+
+
 def test_rows_used_up_by_crashes_are_settled_first(cron_only, user):
     row = ask(user.email)
     PasswordResetRequest.objects.update(

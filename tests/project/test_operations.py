@@ -15,10 +15,10 @@ from django.test import Client
 from django.utils import timezone
 from django_tasks_db.models import DBTaskResult
 
+from password_reset.models import PasswordResetRequest
 from project import exporter
 from tests import ROOT
 from tests.tools.processes import Processes
-from tests.tools.servers import Redis
 
 DEPLOY = ROOT / "deploy"
 
@@ -39,19 +39,48 @@ def test_prometheus_is_told_whether_the_flow_is_switched_on(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_prometheus_is_told_that_redis_takes_counters(client: Client) -> None:
-    assert gauge(client, "password_reset_cache_up") == 1
+@pytest.mark.parametrize("server", ["cache", "database"])
+def test_prometheus_is_told_that_a_server_answers(client: Client, server: str) -> None:
+    assert gauge(client, f"password_reset_{server}_up") == 1
 
 
-def test_prometheus_is_told_that_redis_is_gone(
-    processes: Processes, own_redis: Redis
+@pytest.mark.parametrize(
+    ("server", "variable", "name"),
+    [
+        ("own_redis", "REDIS_URL", "cache"),
+        ("own_postgres", "DATABASE_URL", "database"),
+    ],
+)
+def test_prometheus_is_told_that_a_server_is_gone(
+    processes: Processes,
+    request: pytest.FixtureRequest,
+    server: str,
+    variable: str,
+    name: str,
 ) -> None:
     import urllib.request  # noqa: PLC0415 - this test alone is outside the process
 
-    site = processes.gunicorn(REDIS_URL=own_redis.url)
-    own_redis.kill()
+    own = request.getfixturevalue(server)
+    site = processes.gunicorn(**{variable: own.url})
+    own.kill()
     with urllib.request.urlopen(f"{site.url}/metrics", timeout=10) as answer:
-        assert b"\npassword_reset_cache_up 0.0\n" in answer.read()
+        assert f"\npassword_reset_{name}_up 0.0\n".encode() in answer.read()
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(("minutes", "late"), [(-30, 0), (10, 600)])
+def test_what_waits_for_its_next_attempt_is_not_late(
+    client: Client, minutes: int, late: int
+) -> None:
+    now = timezone.now()
+    PasswordResetRequest.objects.create(
+        email="a@example.com",
+        created_at=now - timedelta(hours=3),
+        next_attempt_at=now - timedelta(minutes=minutes),
+        attempts=7,
+    )
+    shown = gauge(client, "password_reset_oldest_pending_seconds")
+    assert late <= shown < late + 60
 
 
 @pytest.mark.django_db
