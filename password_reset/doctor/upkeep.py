@@ -11,9 +11,11 @@ from django.conf import settings
 from django.core.checks import ERROR, INFO, run_checks
 from django.core.mail.backends.smtp import EmailBackend as SmtpBackend
 from django.db import connections, router
+from django.db.models import Q
 from django.utils import timezone
 
 from password_reset import services
+from password_reset.campaigns import PasswordResetCampaign
 from password_reset.checks.sending import NO_WORKER_AFTER
 from password_reset.conf import conf
 from password_reset.deliveries import Delivery
@@ -35,6 +37,14 @@ NIGHTLY = timedelta(hours=26)
 EACH_MINUTE = timedelta(minutes=3)
 #: So many emails without any report are no accident.
 REPORTED_OF = 20
+#: Whoever began a campaign so long ago is no longer at it.
+BEGUN_BEFORE = timedelta(hours=1)
+RESUME = {
+    PasswordResetCampaign.Kind.INVITATION: "Run manage.py invite_users once more, as "
+    "for campaign {}.",
+    PasswordResetCampaign.Kind.FORCED: "Run manage.py force_password_reset --resume "
+    "{}.",
+}
 NOW = {
     "postgresql": "SELECT extract(epoch FROM clock_timestamp())",
     "mysql": "SELECT unix_timestamp(now(6))",
@@ -120,6 +130,32 @@ def check_queue(patient: Patient) -> Iterator[Finding]:
         )
     else:
         yield good(f"{waiting.due} emails are due.")
+
+
+def check_campaigns(patient: Patient) -> Iterator[Finding]:
+    """The emails of campaigns leave, and nobody is left out."""
+    if not conf.enabled:
+        yield note("The flow is switched off: no campaign goes on.")
+        return
+    before = timezone.now() - BEGUN_BEFORE
+    left = PasswordResetCampaign.objects.filter(
+        completed_at__isnull=True, created_at__lte=before
+    )
+    for campaign in left:
+        yield warning(
+            f"{campaign} has people whom it has not dealt with.",
+            RESUME[campaign.kind].format(campaign.pk),
+        )
+    stuck = [each for each in PasswordResetCampaign.objects.running() if _waits(each)]
+    for campaign in stuck:
+        yield fault(
+            f"{campaign} has emails to send, and no worker has sent one for "
+            f"{(timezone.now() - campaign.next_slot_at).total_seconds() / 60:.0f} "
+            "minutes.",
+            "Start the worker; manage.py process_reset_requests sends them too.",
+        )
+    if not stuck and not left:
+        yield good("No campaign is stuck.")
 
 
 def check_webhooks(patient: Patient) -> Iterator[Finding]:
@@ -212,6 +248,13 @@ def _is_untried() -> bool:
         if late.exists():
             return True
     return False
+
+
+def _waits(campaign: PasswordResetCampaign) -> bool:
+    """Return whether nobody takes the emails of a campaign, though it is their time."""
+    before = timezone.now() - NO_WORKER_AFTER
+    late = Q(next_attempt_at__isnull=True) | Q(next_attempt_at__lte=before)
+    return campaign.next_slot_at <= before and campaign.rows.due().filter(late).exists()
 
 
 def _waiting_tasks() -> int:

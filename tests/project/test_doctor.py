@@ -15,6 +15,7 @@ from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
+from password_reset.campaigns import ForcedPasswordReset, PasswordResetCampaign
 from password_reset.doctor import examination, findings
 from password_reset.doctor.upkeep import judge_clocks
 from password_reset.doctor.web import SALT
@@ -113,6 +114,7 @@ def test_as_it_is_deployed_all_is_well(deployed, smtp_server):
         "time zone",
         "cron",
         "queue",
+        "campaigns",
         "worker",
         "clocks",
         "mail",
@@ -292,6 +294,49 @@ class TestFaults:
         code, bad = site.serve().examine()
         assert (code, set(bad)) == (FAULTY, {"queue", "worker"})
         is_named(bad, "queue", "1 emails are due, the oldest since 60", "more of them")
+
+    def test_nobody_sends_the_emails_of_a_campaign(self, site, user):
+        hour = timezone.now() - timedelta(hours=1)
+        began = {"created_at": hour, "completed_at": hour, "next_slot_at": hour}
+        campaign = PasswordResetCampaign.objects.create(
+            kind="forced", selection="all", **began
+        )
+        ForcedPasswordReset.objects.create(
+            campaign=campaign, user=user, email="a@site.test", forced_at=hour
+        )
+        code, bad = site.serve().examine()
+        assert (code, set(bad)) == (FAULTY, {"campaigns", "worker"})
+        is_named(bad, "campaigns", "no worker has sent one for 60", "Start the worker")
+
+    def test_an_email_of_a_campaign_that_is_tried_again_is_no_fault(
+        self, deployed, user
+    ):
+        now = timezone.now()
+        hour = now - timedelta(hours=1)
+        began = {"created_at": hour, "completed_at": hour, "next_slot_at": hour}
+        campaign = PasswordResetCampaign.objects.create(
+            kind="forced", selection="all", **began
+        )
+        ForcedPasswordReset.objects.create(
+            campaign=campaign,
+            user=user,
+            email="a@site.test",
+            forced_at=hour,
+            attempts=3,
+            next_attempt_at=now + timedelta(minutes=10),
+        )
+        assert deployed.examine() == (0, {})
+
+    def test_a_campaign_has_left_somebody_out(self, deployed):
+        campaign = PasswordResetCampaign.objects.create(
+            kind="forced",
+            selection="all",
+            created_at=timezone.now() - timedelta(hours=2),
+        )
+        code, bad = deployed.examine()
+        assert (code, set(bad)) == (WARNED, {"campaigns"})
+        resume = f"force_password_reset --resume {campaign.pk}"
+        is_named(bad, "campaigns", "not dealt with", resume, "warning")
 
     def test_nobody_purges(self, deployed, user):
         old = timezone.now() - timedelta(days=3)
