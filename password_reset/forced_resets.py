@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
@@ -77,6 +77,15 @@ def recent(kind: str, selection: str) -> PasswordResetCampaign | None:
     young = Q(created_at__gt=timezone.now() - REPEATED) | Q(completed_at__isnull=True)
     rows = PasswordResetCampaign.objects.filter(kind=kind, selection=selection)
     found: PasswordResetCampaign | None = rows.filter(young).order_by("-pk").first()
+    return found
+
+
+def begun_since(
+    moment: datetime, kind: str, selection: str
+) -> PasswordResetCampaign | None:
+    """Return the campaign that has begun for a selection of people since a moment."""
+    rows = PasswordResetCampaign.objects.filter(kind=kind, selection=selection)
+    found: PasswordResetCampaign | None = rows.filter(created_at__gt=moment).last()
     return found
 
 

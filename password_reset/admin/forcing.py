@@ -67,18 +67,24 @@ def force(model_admin: ModelAdmin, request: HttpRequest, users: list[Any]) -> No
 
 def _force(model_admin: ModelAdmin, request: HttpRequest, users: list[Any]) -> None:
     keys, kind = [user.pk for user in users], PasswordResetCampaign.Kind.FORCED
-    actor: Any = request.user
-    campaign = forced_resets.campaign_of(
-        kind,
-        forced_resets.selection_of(keys),
-        keys,
-        started_by=actor.get_username(),
-        brand=brand_key(request),
-    )
-    # Before the first password ends: whatever fails later, staff have asked for it.
-    log(request, users, _("Ended the password; a link goes to its owner."))
-    ended, failed = forced_resets.end_passwords(campaign)
+    selection = forced_resets.selection_of(keys)
+    # Of a double click the second half finds all done.
+    shown_at = sending.shown_at(request)
+    campaign = shown_at and forced_resets.begun_since(shown_at, kind, selection)
+    if not campaign:
+        actor: Any = request.user
+        campaign = forced_resets.campaign_of(
+            kind,
+            selection,
+            keys,
+            started_by=actor.get_username(),
+            brand=brand_key(request),
+        )
+        # Before the first password ends: whatever fails later, staff have asked for it.
+        log(request, users, _("Ended the password; a link goes to its owner."))
+    _ended, failed = forced_resets.end_passwords(campaign)
     forced_resets.wake(campaign)
+    ended = forced_resets.counts(campaign).ended
     done = ngettext(
         "The password of %(count)d user has ended; an email is on its way.",
         "The passwords of %(count)d users have ended; emails are on their way.",

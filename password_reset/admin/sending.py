@@ -6,15 +6,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.utils import timezone
+from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
@@ -226,10 +228,21 @@ def question(
         ],
         "refused": [(user, sentence) for user, sentence in judged if sentence],
         "token_lifetime": lifetime,
+        "shown_at": timezone.now().isoformat(),
         "action": request.POST.get("action", ""),
         "action_checkbox_name": ACTION_CHECKBOX_NAME,
     }
     return TemplateResponse(request, f"admin/password_reset/{template}", context)
+
+
+def shown_at(request: HttpRequest) -> datetime | None:
+    """Return when the page was shown that a form confirms."""
+    try:
+        moment = parse_datetime(request.POST.get("shown_at", ""))
+    except ValueError:
+        return None
+    is_ours = moment is not None and timezone.is_aware(moment) == settings.USE_TZ
+    return moment if is_ours else None
 
 
 def _limit(email: str) -> str:

@@ -161,6 +161,34 @@ class TestEndingPasswords:
             user,
         }
 
+    def test_a_double_click_ends_them_once(self, ada, user):
+        browser = staff(*END)
+        page = self.end(browser, ada, user, confirmed="")
+        shown_at = page.context["shown_at"]
+        assert f'name="shown_at" value="{shown_at}"' in page.content.decode()
+        chosen = {"confirmed": "yes", "shown_at": shown_at}
+        told = [
+            messages_of(act(browser, USERS, "end_passwords", ada, user, **chosen))
+            for _ in range(2)
+        ]
+        assert told[0] == told[1]
+        assert (len(mail.outbox), LogEntry.objects.count()) == (2, 2)
+        assert PasswordResetCampaign.objects.count() == 1
+
+    def test_they_end_once_more_when_staff_ask_once_more(self, ada):
+        browser = staff(*END)
+        for _ in range(2):
+            page = self.end(browser, ada, confirmed="")
+            chosen = {"confirmed": "yes", "shown_at": page.context["shown_at"]}
+            act(browser, USERS, "end_passwords", ada, **chosen)
+        assert PasswordResetCampaign.objects.count() == 2
+
+    @pytest.mark.parametrize("shown_at", ["", "now", "2026-02-31T00:00", "2026-02-01"])
+    def test_a_form_that_does_not_say_since_when_is_taken(self, ada, shown_at):
+        chosen = {"confirmed": "yes", "shown_at": shown_at}
+        act(staff(*END), USERS, "end_passwords", ada, **chosen)
+        assert users.must_reset(fresh(ada))
+
     def test_who_lacks_the_right_ends_nothing(self, ada):
         self.end(staff("view_user", "change_user", *INVITE), ada)
         assert fresh(ada).check_password(OLD_PASSWORD)
