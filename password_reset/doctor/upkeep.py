@@ -39,7 +39,7 @@ EACH_MINUTE = timedelta(minutes=3)
 REPORTED_OF = 20
 #: Whoever began a campaign so long ago is no longer at it.
 BEGUN_BEFORE = timedelta(hours=1)
-RESUME = {
+RESUME: dict[str, str] = {
     PasswordResetCampaign.Kind.INVITATION: "Run manage.py invite_users once more, as "
     "for campaign {}.",
     PasswordResetCampaign.Kind.FORCED: "Run manage.py force_password_reset --resume "
