@@ -11,10 +11,11 @@ from datetime import timedelta
 from importlib import import_module
 from typing import Any
 
+from django.db.models import Q
 from django.utils import timezone
 
 from .deliveries import Delivery, UnknownMessage, record
-from .models import PasswordResetToken
+from .models import PasswordResetNotice, PasswordResetRequest, PasswordResetToken
 
 __all__ = ["NotYetKnown", "connect", "receive"]
 
@@ -201,7 +202,15 @@ def _raw(event: Any) -> dict[str, Any]:
 
 def _is_under_way(recipient: str) -> bool:
     """Return whether an email to this address may have been sent a moment ago."""
-    recent = PasswordResetToken.objects.filter(
-        email=recipient, created_at__gte=timezone.now() - UNDER_WAY
+    if not recipient:
+        return False
+    since = timezone.now() - UNDER_WAY
+    # Not every email has a link: a notice and an explanation have their row alone.
+    by_worker = Q(processed_at=None, failed_at=None, claim_id__isnull=False)
+    recent = Q(processed_at__gte=since) | by_worker
+    found = (
+        PasswordResetToken.objects.filter(created_at__gte=since),
+        PasswordResetNotice.objects.filter(recent),
+        PasswordResetRequest.objects.filter(recent),
     )
-    return bool(recipient) and recent.exists()
+    return any(rows.filter(email=recipient).exists() for rows in found)

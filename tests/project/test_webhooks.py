@@ -9,6 +9,7 @@ import base64
 import json
 from copy import deepcopy
 from datetime import UTC, datetime, timedelta
+from uuid import uuid4
 
 import pytest
 from cryptography.hazmat.primitives import hashes, serialization
@@ -19,7 +20,11 @@ from django.urls import path
 from django.utils import timezone
 
 from password_reset.deliveries import PasswordResetDelivery
-from password_reset.models import PasswordResetRequest, PasswordResetToken
+from password_reset.models import (
+    PasswordResetNotice,
+    PasswordResetRequest,
+    PasswordResetToken,
+)
 from project import env, urls
 from project.webhooks import AmazonView, SendGridView
 from tests.project.test_providers import ask, sendgrid, ses, use  # noqa: F401
@@ -467,7 +472,9 @@ def test_nonsense_is_never_an_error_of_the_site(provider, body):
 def test_an_event_of_an_email_that_is_not_ours_is_left_alone(amazon):
     event = amazon.event("Bounce hard")
     event["mail"]["messageId"] = "of-a-newsletter"
-    PasswordResetToken.objects.update(created_at=timezone.now() - timedelta(hours=1))
+    hour = timezone.now() - timedelta(hours=1)
+    PasswordResetToken.objects.update(created_at=hour)
+    PasswordResetRequest.objects.update(processed_at=hour)
     assert amazon.post(amazon.notification(event)).status_code == 200
     assert known()[0] == "accepted"
 
@@ -483,6 +490,32 @@ def test_an_event_that_overtakes_the_record_is_asked_for_again(amazon):
     """Until a moment ago the email was still being sent."""
     PasswordResetDelivery.objects.all().delete()
     assert amazon.send("Delivery").status_code == 503
+
+
+@pytest.mark.parametrize("field", ["processed_at", "claim_id"])
+@pytest.mark.parametrize("model", [PasswordResetNotice, PasswordResetRequest])
+def test_so_is_one_of_an_email_without_a_link(amazon, user, model, field):
+    """A notice of a changed password, or what explains how to log in without one."""
+    forget(user)
+    owner = {"user": user} if model is PasswordResetNotice else {}
+    value = {"processed_at": timezone.now(), "claim_id": uuid4()}[field]
+    model.objects.create(email=user.email, **owner, **{field: value})
+    assert amazon.send("Bounce hard").status_code == 503
+
+
+def test_one_of_an_email_that_waits_for_its_next_attempt_is_not(amazon, user):
+    forget(user)
+    later = timezone.now() + timedelta(minutes=9)
+    PasswordResetNotice.objects.create(
+        user=user, email=user.email, attempts=1, next_attempt_at=later
+    )
+    assert amazon.send("Bounce hard").status_code == 200
+
+
+def forget(user):
+    """Leave nothing of what was sent."""
+    for model in (PasswordResetDelivery, PasswordResetToken, PasswordResetRequest):
+        model.objects.all().delete()
 
 
 def test_an_address_may_be_reported_in_another_spelling(amazon):
