@@ -8,6 +8,7 @@ PYTEST_ARGS ?= -n 2
 BIN := .venv/bin
 # A stamp's name carries the content of its lock file, so a new lock is installed and an old one is not again.
 DEMO := .venv/installed/demo-$(shell cksum < requirements.lock | cut -d' ' -f1)
+DOCS := .venv/installed/docs-$(shell cksum < requirements-docs.lock | cut -d' ' -f1)
 DEV := .venv/installed/dev-$(shell cksum < requirements-dev.lock | cut -d' ' -f1)
 BENCH := .venv/installed/bench-$(shell cksum < benchmarks/requirements.lock | cut -d' ' -f1)
 RELEASE := .venv/installed/release-$(shell cksum < requirements-release.lock | cut -d' ' -f1)
@@ -17,7 +18,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 INSTALL_LOCK := $(PIP) install --no-deps --require-hashes -r
 
 .DEFAULT_GOAL := help
-.PHONY: help install-demo setup run test test-hosts test-kit test-server test-matrix lint format build release-check bench screenshots messages lock clean
+.PHONY: help install-demo setup run test test-hosts test-kit test-server test-matrix lint format docs docs-serve build release-check bench screenshots pictures messages lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,11 +34,16 @@ $(DEMO): | .venv/bin/python
 	@$(INSTALL_LOCK) requirements.lock && $(PIP) check
 	@rm -rf .venv/installed && mkdir .venv/installed && touch $@
 
+$(DOCS): | .venv/bin/python
+	@echo "Installing what the documentation site needs (requirements-docs.lock)"
+	@$(INSTALL_LOCK) requirements-docs.lock
+	@mkdir -p .venv/installed && touch $@
+
 $(DEV): | .venv/bin/python
 	@echo "Installing what development needs (requirements-dev.lock)"
 	@$(INSTALL_LOCK) requirements-dev.lock && $(PIP) check
 	@$(PIP) install --no-build-isolation --no-deps --editable .
-	@rm -rf .venv/installed && mkdir .venv/installed && touch $@ $(DEMO)
+	@rm -rf .venv/installed && mkdir .venv/installed && touch $@ $(DEMO) $(DOCS)
 
 $(BENCH): $(DEV)
 	@echo "Installing what the benchmark compares with (benchmarks/requirements.lock)"
@@ -85,7 +91,7 @@ test-server: $(DEV) ## install, release, roll back and restore on an empty Debia
 test-matrix: ## test on each Python and Django of the stack that this machine has
 	@$(PYTHON) -m tests.matrix
 
-lint: $(DEV) ## check style, types, layers, templates, migrations and addresses
+lint: $(DEV) ## check style, types, layers, templates, migrations, the documents' links and addresses
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -96,11 +102,22 @@ lint: $(DEV) ## check style, types, layers, templates, migrations and addresses
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-issue-forms .github/ISSUE_TEMPLATE/[!c]*.yml
 	$(BIN)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
 	$(BIN)/zizmor --offline --quiet --persona pedantic .github
+	$(SPHINX) docs build/docs
 	.ci/addresses
 
 format: $(DEV) ## format the Python files
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+docs: $(DOCS) ## build the documentation site into build/docs
+	$(SPHINX) docs build/docs
+	@echo "Built: build/docs/index.html"
+
+docs-serve: docs ## build it and serve it on PORT (8000)
+	@$(BIN)/python -m http.server --bind 127.0.0.1 --directory build/docs $(PORT)
+
+# A warning is an error: a link or a heading that is not there, a page in no part of the navigation.
+SPHINX := $(BIN)/python -m sphinx --builder html --fail-on-warning --keep-going --fresh-env --quiet
 
 build: $(DEV) ## build the wheel and the source archive into dist/
 	$(BIN)/python -m build --no-isolation
@@ -115,6 +132,9 @@ screenshots: $(DEV) ## take pictures of every page with Chromium
 	@tests/kit/install
 	$(BIN)/python -m tests.kit.screenshots $(ARGS)
 
+pictures: ## draw the pictures of docs/pictures
+	@$(PYTHON) -m docs.extension.pictures
+
 messages: $(DEV) ## compile the translations
 	$(BIN)/python -m tests.messages
 
@@ -123,6 +143,7 @@ lock: ## renew the lock files (needs uv); they name no download address
 	uv pip compile pyproject.toml --group demo -o requirements.lock $(LOCK) --constraint requirements-dev.lock
 	uv pip compile --group pyproject.toml:release -o requirements-release.lock $(filter-out --extra metrics,$(LOCK)) \
 	  --constraint requirements-dev.lock
+	uv pip compile pyproject.toml --group docs -o requirements-docs.lock $(LOCK) --constraint requirements-dev.lock
 	uv pip compile tests/hosts/requirements.in -o tests/hosts/requirements.lock $(filter-out --extra metrics,$(LOCK)) \
 	  --constraint requirements-dev.lock
 

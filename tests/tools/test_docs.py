@@ -1,14 +1,17 @@
 """The documents name everything that a host can set, hear or run."""
 
+import ast
 import inspect
 import re
 import tomllib
+from datetime import timedelta
 
 import pytest
 
+from docs.extension import pictures
 from password_reset import checks, signals
 from password_reset.checks.recipes import PACKAGES
-from password_reset.conf import Settings
+from password_reset.conf import PREFIX, Settings, conf
 from tests import ROOT
 
 DOCS = ROOT / "docs"
@@ -47,6 +50,46 @@ def test_every_setting_has_a_row(name):
     assert f"| `{name}` |" in (DOCS / "settings.md").read_text()
 
 
+#: Whose default is a rule, and so is told in words.
+TOLD_IN_WORDS = {
+    "APP_NAME",
+    "BASE_URL",
+    "BRAND_OF",
+    "FROM_EMAIL",
+    "LOGIN_PROVIDERS",
+    "REQUEST_RATE_PER_DEVICE",
+    "STAFF_RATE_PER_EMAIL",
+    "TASK_BACKEND",
+    "USER_FINDER",
+}
+DEFAULT = re.compile(r"^\| `([A-Z0-9_]+)` \| (?:.*\()?`([^`]+)`\)? \|", re.MULTILINE)
+
+
+@pytest.mark.parametrize("name", sorted({*SETTINGS} - TOLD_IN_WORDS))
+def test_the_default_of_a_setting_is_that_of_the_code(name, settings):
+    for other in SETTINGS:
+        if hasattr(settings, PREFIX + other):
+            delattr(settings, PREFIX + other)
+    section = (DOCS / "settings.md").read_text().partition("\n## Brands")[0]
+    said = value_of(dict(DEFAULT.findall(section))[name])
+    value = getattr(conf, name.lower())
+    assert plain(value) == plain(said)
+
+
+def value_of(text):
+    """Return what an expression of the table stands for."""
+    if found := re.fullmatch(r"timedelta\((?:(\w+)=)?(\d+)\)", text):
+        return timedelta(**{found[1] or "days": int(found[2])})
+    return ast.literal_eval(text)
+
+
+def plain(value):
+    """Return rates as they are written, and nothing as `None`."""
+    if isinstance(value, tuple) and all(isinstance(one, str) for one in value):
+        value = " ".join(value)
+    return None if value in ("", (), [], {}) else value
+
+
 @pytest.mark.parametrize("check_id", CHECK_IDS)
 def test_every_check_has_a_row(check_id):
     assert f"| `{check_id}` " in (DOCS / "settings.md").read_text()
@@ -67,6 +110,29 @@ def test_every_extra_is_documented(extra):
 def test_every_link_between_the_documents_leads_somewhere(page):
     for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text()):
         assert (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("page", ["README.md", "SECURITY.md"])
+def test_every_link_from_the_root_leads_to_a_heading(page):
+    for target in re.findall(r"\]\((?!https?:)([^)]+)", (ROOT / page).read_text()):
+        path, _, heading = target.partition("#")
+        found = ROOT / (path or page)
+        assert found.exists(), target
+        assert not heading or heading in headings(found.read_text()), target
+
+
+def headings(text):
+    """Return a document's headings as links name them."""
+    lines = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {
+        re.sub(r"[^\w -]", "", line.lower()).strip().replace(" ", "-") for line in lines
+    }
+
+
+@pytest.mark.parametrize("name", pictures.names())
+def test_a_picture_is_what_its_text_draws(name):
+    """`make pictures` draws it."""
+    assert (DOCS / "images" / f"{name}.svg").read_text() == pictures.drawn(name)
 
 
 #: Where docs/migrating.md finds the include of each package.

@@ -1,0 +1,1 @@
+"""What the documentation site has beside its pages: links, pictures and a reference."""
