@@ -40,13 +40,14 @@ def wait_until(
     ready: Callable[[], bool],
     why_not: Callable[[], str],
     seconds: float = START_SECONDS,
+    pause: float = 0.02,
 ) -> None:
     """Poll until ready; raise with the reason when the seconds have passed."""
     deadline = time.monotonic() + seconds
     while not ready():
         if time.monotonic() > deadline:
             raise TimeoutError(why_not())
-        time.sleep(0.02)
+        time.sleep(pause)
 
 
 def dies_with_us(name: str) -> list[str]:
