@@ -27,6 +27,7 @@ from django.core import mail
 from django.core.mail import EmailMessage
 from django.core.mail.backends.smtp import EmailBackend as SmtpBackend
 
+from . import telemetry
 from .deliveries import Sent
 
 if TYPE_CHECKING or django.VERSION >= (6, 1):
@@ -71,6 +72,11 @@ class MailConnection:
 
     def send(self, message: EmailMessage) -> None:
         """Send a message. Raises what the mail back end raises."""
+        with telemetry.sending(error_code) as span:
+            self._send(message)
+            telemetry.mail_server(span, self._backend)
+
+    def _send(self, message: EmailMessage) -> None:
         kept = self._backend is not None
         try:
             self.answer = ""
@@ -82,7 +88,7 @@ class MailConnection:
             if not kept or not _was_closed(error):
                 self.unavailable = is_outage(error)
                 raise
-            self.send(message)
+            self._send(message)
         else:
             self.unavailable = False
 

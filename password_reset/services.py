@@ -7,7 +7,7 @@ from __future__ import annotations
 import logging
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -37,6 +37,7 @@ from . import (
     lockouts,
     metrics,
     revokers,
+    telemetry,
     tokens,
     users,
     worker,
@@ -57,7 +58,7 @@ from .models import (
 from .outbox import FIRST_PAUSE, HELD, OutboxQuerySet
 from .purge import PurgeResult, purge
 from .purposes import Purpose
-from .ratelimit import CounterUnavailable
+from .ratelimit import CounterUnavailable, RateLimited
 from .redaction import redact
 from .redirects import safe_path
 from .revokers import RevocationFailed
@@ -111,6 +112,8 @@ CONCURRENCY = worker.SENDERS
 #: Seconds for which a worker stays for the next email of a campaign.
 LINGER = worker.LINGER
 COUNTED = "_password_reset_counted"
+REQUESTS = PasswordResetRequest._meta.db_table
+TOKENS = PasswordResetToken._meta.db_table
 #: Requests for one address among which a client without a cookie finds its own.
 NETWORKS_READ = 100
 
@@ -135,6 +138,10 @@ class TokenError(Exception):
         self.purpose = purpose
         #: Whether an ``invalid`` token has not even the shape of one.
         self.is_malformed = is_malformed
+
+
+#: What is no fault of the site, but of what a visitor sent.
+REFUSALS = (TokenError, ValidationError, SecondFactorError, RateLimited)
 
 
 @dataclass(frozen=True)
@@ -190,6 +197,7 @@ def request_reset(
     dropped. ``brand`` is a key of ``PASSWORD_RESET_BRANDS``; any other is the default
     brand.
     """
+    begun = telemetry.now()
     row: PasswordResetRequest = PasswordResetRequest.objects.create(
         email=email.strip(),
         ip_address=ip_address,
@@ -200,6 +208,7 @@ def request_reset(
         next_url=safe_path(next_url),
         brand=brands.known(brand),
     )
+    telemetry.accepted(REQUESTS, row.pk, begun, source=str(source))
     # robust: a dead broker must not turn an accepted request into an error; cron finds
     # the row.
     _after_commit(row, partial(worker.wake, worker.deliver_request, row.pk))
@@ -263,9 +272,16 @@ def open_with_code(
     try:
         if request_id is None:
             raise codes.CodeError(0)
-        return codes.redeem(
-            request_id, code, ip_address=ip_address, user_agent=user_agent, brand=brand
-        )
+        with telemetry.step(
+            "code", REQUESTS, request_id, begins=False, refusals=(codes.CodeError,)
+        ):
+            return codes.redeem(
+                request_id,
+                code,
+                ip_address=ip_address,
+                user_agent=user_agent,
+                brand=brand,
+            )
     except codes.CodeError:
         _record_wrong_code(request_id, ip_address)
         raise
@@ -338,9 +354,10 @@ def spend_link(
     with metrics.timed("reset"):
         try:
             token = found or find_token(raw, brand=brand)
-            _validate(new_password, token.user)
-            factors.check(token, second_factor, ip_address)
-            reset = _spend(token, new_password, ip_address, user_agent)
+            with _traced(token):
+                _validate(new_password, token.user)
+                factors.check(token, second_factor, ip_address)
+                reset = _spend(token, new_password, ip_address, user_agent)
         except TokenError as error:
             record_rejection(raw, error.reason, ip_address)
             raise
@@ -348,6 +365,15 @@ def spend_link(
             _count_once(error)
             raise
     return _finish(reset)
+
+
+def _traced(token: PasswordResetToken) -> AbstractContextManager[Any]:
+    """Record a reset in the trace of the request that its link came from; in one of its
+    own where no request is known, as after an invitation.
+    """
+    known = token.request_id is not None
+    row = (REQUESTS, token.request_id) if known else (TOKENS, token.pk)
+    return telemetry.step("reset", *row, begins=not known, refusals=REFUSALS)
 
 
 @sensitive_variables("raw")
@@ -555,6 +581,8 @@ def _write_notice(
         # without their number.
         next_attempt_at=timezone.now() + FIRST_PAUSE,
     )
+    table = PasswordResetNotice._meta.db_table
+    _after_commit(notice, partial(telemetry.accepted, table, notice.pk))
     return notice
 
 

@@ -40,6 +40,7 @@ from . import (
     redirects,
     second_factor,
     services,
+    telemetry,
 )
 from .bodies import BadBody, BodyLimit, check_request
 from .brands import Brand
@@ -148,6 +149,7 @@ class FlowView(View):
         self, request: HttpRequest, *args: Any, **kwargs: Any
     ) -> HttpResponseBase:
         request.exception_reporter_class = RedactingReporter
+        telemetry.hide_query()
         if not conf.enabled:
             return secured(self.unavailable(), self)
         try:

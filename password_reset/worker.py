@@ -31,6 +31,7 @@ from . import (
     metrics,
     pacing,
     ratelimit,
+    telemetry,
     tokens,
     users,
 )
@@ -311,20 +312,27 @@ def _jobs(kind: Kind, rows: list[Any]) -> list[Job]:
         fields = {kind.log_name: row.pk, "attempt": row.attempts}
         fields |= brands.fields(row.brand)
         logger.info("Password reset mail attempted", extra=fields)
-    started = monotonic()
+    started, begun = monotonic(), telemetry.now()
     jobs = list(kind.jobs([row for row in rows if not row.is_held]))
     busy = {job.row.pk for job in jobs}
     if held := [row for row in rows if row.is_held]:
         _settle_held(kind, held, rows[0].claim_id)
+        _trace(kind, [row.pk for row in held], HELD, begun)
         busy |= {row.pk for row in held}
     if unknown := [row.pk for row in rows if row.pk not in busy]:
         kind.outbox.filter(pk__in=unknown).settle(rows[0].claim_id)
+        _trace(kind, unknown, "no_email", begun)
         # A worker on junk alone is not silent: each row counts, with its share of time.
         share = (monotonic() - started) / len(rows)
         spent = metrics.duration_seconds.labels(step="mail")
         for _row in unknown:
             spent.observe(share)
     return jobs
+
+
+def _trace(kind: Kind, pks: list[int], outcome: str, begun: int) -> None:
+    table, begins = kind.model._meta.db_table, kind.is_paced
+    telemetry.settled(table, pks, outcome, begun, begins=begins)
 
 
 def _settle_held(kind: Kind, held: list[Any], mark: UUID | None) -> None:
@@ -350,19 +358,29 @@ def _release(jobs: list[Job]) -> int:
 
 def _work(job: Job, connection: MailConnection) -> None:
     """Send a row's emails and record what became of them."""
-    with metrics.timed("mail"):
+    row, begins = job.row, isinstance(job.row, CampaignRow)
+    with (
+        metrics.timed("mail"),
+        telemetry.delivering(
+            row._meta.db_table, row.pk, row.attempts, begins=begins
+        ) as span,
+    ):
         for letter in job.letters:
             # Where a batch is long, many share an address, or a server is slow, another
             # worker may have taken the row over: it sends the mail.
-            if not job.row.keep_lease():
+            if not row.keep_lease():
+                span.set_attribute(telemetry.OUTCOME, "taken_over")
                 return
             try:
                 letter(connection)
                 job.mails_sent += 1
             except Exception as error:
                 job.errors.append(_record(error))
-            _remember(job.row, connection.take_sent())
-        _settle(job)
+            _remember(row, connection.take_sent())
+        span.set_attribute(telemetry.OUTCOME, _settle(job))
+        span.set_attribute("password_reset.mails_sent", job.mails_sent)
+        for first in job.errors[:1]:
+            telemetry.failed(span, first, mail_connection.error_code(first))
 
 
 def _remember(row: OutboxRow, sent: list[Sent]) -> None:
@@ -376,16 +394,19 @@ def _remember(row: OutboxRow, sent: list[Sent]) -> None:
         _record(error)
 
 
-def _settle(job: Job) -> None:
+def _settle(job: Job) -> str:
+    """Record what became of a row's emails; return it in a word."""
     row, sent = job.row, job.mails_sent
     lasting = [e for e in job.errors if not mail_connection.is_permanent(e)]
     if not job.errors:
         if not row.mark_processed(mails_sent=sent):
             deliveries.forget_erased(row)
-    elif not lasting or row.is_last_attempt:
+        return "processed"
+    if not lasting or row.is_last_attempt:
         _give_up(row, mail_connection.error_code(job.errors[0]), sent)
-    else:
-        row.retry_later(mail_connection.error_code(lasting[0]), mails_sent=sent)
+        return "failed"
+    row.retry_later(mail_connection.error_code(lasting[0]), mails_sent=sent)
+    return "retry"
 
 
 def _give_up(row: OutboxRow, reason: str, mails_sent: int | None) -> None:
@@ -527,6 +548,8 @@ def _mail_link(
         ip_address=row.ip_address,
         user_agent=row.user_agent,
     )
+    if token.request_id is None:
+        telemetry.lead_to(token._meta.db_table, token.pk)
     code = codes.issue(row, user) if _has_code(row, purpose) else ""
     message = mailer.reset_message(
         row, user, raw, token.expires_at, token.email, code, purpose
