@@ -80,7 +80,7 @@ test: $(DEV) ## test on PostgreSQL, Redis and SMTP, then the SQLite selection; b
 test-hosts: $(DEV) ## test the wheel on projects of many shapes, on each Django; a table at the end
 	$(BIN)/python -m pytest -m hosts tests/hosts $(PYTEST_ARGS)
 
-test-kit: $(DEV) ## test with a browser, nginx, TLS, promtool and MariaDB, installing Debian's packages where it may
+test-kit: $(DEV) ## test with a browser, nginx, TLS, promtool, MariaDB and PgBouncer, installing Debian's packages where it may
 	@tests/kit/install
 	$(BIN)/python -m pytest -m kit tests/kit
 

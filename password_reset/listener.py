@@ -65,8 +65,11 @@ class Listener:
             self._connection = _database().copy()
             # Not one of a pool, which those that work would miss.
             self._connection.settings_dict["OPTIONS"].pop("pool", None)
-            with self._connection.cursor() as cursor:
-                cursor.execute(f"LISTEN {CHANNEL}")
+            if self._is_pooled():
+                self._poll_instead("a pooler stands in front of it")
+            else:
+                with self._connection.cursor() as cursor:
+                    cursor.execute(f"LISTEN {CHANNEL}")
             return True  # what came before it listened
         raw = self._connection.connection
         with self._connection.wrap_database_errors:
@@ -75,6 +78,16 @@ class Listener:
             while found and list(raw.notifies(timeout=0.001)):
                 pass
         return bool(found)
+
+    def _is_pooled(self) -> bool:
+        """Return whether a pooler stands between. PgBouncer in transaction mode takes
+        LISTEN, and then the notifications go to nobody.
+        """
+        with self._connection.cursor() as cursor:
+            cursor.execute("SELECT pg_backend_pid()")
+            (pid,) = cursor.fetchone()
+        # Who lends its sessions to many gives each client a number of its own.
+        return bool(pid != self._connection.connection.info.backend_pid)
 
     def _check_refusal(self, error: Error) -> None:
         # 0A000, feature not supported, and poolers' 08P01: retrying is useless.
