@@ -1,8 +1,8 @@
 """The counters of the limits: django-ratelimit's windows and keys, read and counted
 many at a time.
 
-On Redis each call is one round trip. Any other cache is asked key by key, as
-django-ratelimit does.
+On Redis each call is one round trip, on a Cluster one for each node that has a key. Any
+other cache is asked key by key, as django-ratelimit does.
 """
 
 from __future__ import annotations
@@ -105,8 +105,11 @@ class RedisStore:
 
     def read(self, windows: Sequence[Window]) -> dict[str, int]:
         """Return what was counted so far, by key."""
-        keys = [self._make_key(window.key) for window in windows]
-        return _by_key(windows, self._client.mget(keys) if keys else [])
+        pipeline = self._pipeline()
+        for window in windows:
+            # Not MGET: in a Cluster the keys lie on several nodes.
+            pipeline.get(self._make_key(window.key))
+        return _by_key(windows, pipeline.execute())
 
     def count(self, counts: Sequence[Count]) -> dict[str, int]:
         """Count, and return the new numbers; the same commands' number either way."""

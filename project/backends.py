@@ -4,20 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import django
-from redis.backoff import NoBackoff
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.retry import Retry
 
+from . import redis_servers
 from .consistency import POSTGRESQL
 from .parsers import Values
 
 #: Seconds. A mail server that does not respond must not block a worker for ever.
 MAIL_TIMEOUT = 10
-#: Seconds. At most two time-outs pass before a dead Redis is answered with 503.
-REDIS_TIMEOUT = 0.5
 
 #: What an account may have switched on for all emails: Google's parameters in links,
 #: and a footer with another link.
@@ -51,6 +46,8 @@ def database(values: Values, base_dir: Path) -> dict[str, Any]:
             "OPTIONS": options,
             "CONN_MAX_AGE": 0,
             "CONN_HEALTH_CHECKS": True,
+            # PgBouncer in transaction mode lends a connection for one transaction.
+            "DISABLE_SERVER_SIDE_CURSORS": True,
         }
     if not config["NAME"].startswith(":memory:"):
         config["NAME"] = str(base_dir / config["NAME"])
@@ -77,31 +74,7 @@ def cache(values: Values) -> dict[str, Any]:
             "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
             "OPTIONS": {"MAX_ENTRIES": 100_000},
         }
-    return {
-        "BACKEND": "django_redis.cache.RedisCache",
-        "LOCATION": _redis_location(values),
-        "OPTIONS": {
-            "PASSWORD": values["REDIS_PASSWORD"] or None,
-            "SOCKET_CONNECT_TIMEOUT": REDIS_TIMEOUT,
-            "SOCKET_TIMEOUT": REDIS_TIMEOUT,
-            # redis-py would retry for seconds. One immediate retry is right after a
-            # restart; none after a time-out.
-            "CONNECTION_POOL_KWARGS": {
-                "retry": Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,))
-            },
-        },
-    }
-
-
-def _redis_location(values: Values) -> str:
-    url, number = values["REDIS_URL"], values["REDIS_DB"]
-    if (
-        number is None
-        or urlsplit(url).scheme == "unix"
-        or urlsplit(url).path.strip("/")
-    ):
-        return str(url)
-    return urlsplit(url)._replace(path=f"/{number}").geturl()
+    return redis_servers.cache(values)
 
 
 def mail(values: Values) -> dict[str, Any]:

@@ -20,6 +20,7 @@ SECRETS = (
     "SESSION_SECRET",
     "METRICS_TOKEN",
     "REDIS_PASSWORD",
+    "REDIS_SENTINEL_PASSWORD",
     "SMTP_USER",
     "SMTP_PASSWORD",
     "SENDGRID_API_KEY",
@@ -63,6 +64,7 @@ def contradictions(values: Values, given: Mapping[str, bool]) -> Iterator[type_f
     if values["SENDGRID_WEBHOOK_KEY"] and not values["ANYMAIL_WEBHOOK_SECRET"]:
         yield "ANYMAIL_WEBHOOK_SECRET", "is missing: without it there is no webhook"
     yield from _about_redis(values, given)
+    yield from _about_many_redis(values)
     if deployed(values):
         yield from _in_the_open(values)
         yield from _placeholders(values)
@@ -78,6 +80,21 @@ def _about_redis(values: Values, given: Mapping[str, bool]) -> Iterator[type_fau
         yield "REDIS_DB", "names another database than REDIS_URL does"
     if given["REDIS_PASSWORD"] and parts.password:
         yield "REDIS_PASSWORD", "stands in REDIS_URL too: keep one of them"
+
+
+def _about_many_redis(values: Values) -> Iterator[type_fault]:
+    """Check the servers beside the one of ``REDIS_URL``."""
+    url = urlsplit(values["REDIS_URL"])
+    for name in ("REDIS_SENTINELS", "REDIS_CLUSTER_NODES"):
+        if values[name] and url.scheme not in {"redis", "rediss"}:
+            yield "REDIS_URL", f"must be redis:// or rediss:// beside {name}"
+    if values["REDIS_SENTINELS"] and values["REDIS_CLUSTER_NODES"]:
+        yield "REDIS_CLUSTER_NODES", "and REDIS_SENTINELS exclude each other"
+    if values["REDIS_SENTINEL_PASSWORD"] and not values["REDIS_SENTINELS"]:
+        yield "REDIS_SENTINELS", "is missing: REDIS_SENTINEL_PASSWORD is for them"
+    number = url.path.strip("/") or values["REDIS_DB"]
+    if values["REDIS_CLUSTER_NODES"] and int(number or 0):
+        yield "REDIS_DB", "must be 0: a cluster has no other database"
 
 
 def _in_the_open(values: Values) -> Iterator[type_fault]:

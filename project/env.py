@@ -101,6 +101,14 @@ VARIABLES = (
     ),
     Variable("REDIS_URL", parsers.redis, "redis://localhost:6379", needed=deployed),
     Variable("REDIS_PASSWORD", parsers.text, "your-redis-password"),
+    Variable(
+        "REDIS_SENTINELS",
+        parsers.hosts,
+        "10.0.0.1:26379,10.0.0.2:26379,10.0.0.3:26379",
+        [],
+    ),
+    Variable("REDIS_SENTINEL_PASSWORD", parsers.text, "your-sentinel-password"),
+    Variable("REDIS_CLUSTER_NODES", parsers.hosts, "10.0.0.2:6379,10.0.0.3:6379", []),
     Variable("REDIS_DB", parsers.integer(0, 1000), "0", None),
     Variable(
         "SESSION_SECRET",

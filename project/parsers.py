@@ -150,6 +150,23 @@ def networks(value: str) -> list[str]:
     return entries
 
 
+def hosts(value: str) -> list[tuple[str, int]]:
+    """Accept servers as host:port, with commas between them."""
+    return [_host_and_port(entry) for entry in listing(value)]
+
+
+def _host_and_port(entry: str) -> tuple[str, int]:
+    wrong = ValueError("must be host:port, with commas between them")
+    try:
+        parts = urlsplit(f"//{entry}")
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        raise wrong from None
+    if not host or not port or entry.rpartition(":")[0].strip("[]").lower() != host:
+        raise wrong
+    return host, port
+
+
 def listing(value: str) -> list[str]:
     """Accept entries with commas between them."""
     return [entry.strip() for entry in value.split(",") if entry.strip()]
