@@ -23,6 +23,7 @@ from typing import IO
 
 from prometheus_client import values as prometheus_values
 
+from .metric_files import ReservedFile
 from .parsers import Values
 
 DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
@@ -75,6 +76,7 @@ def share_between_processes(values: Values) -> None:
         return
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     os.environ[DIRECTORY] = str(directory)
+    prometheus_values.MmapedDict = ReservedFile  # type: ignore[attr-defined]
     prometheus_values.ValueClass = prometheus_values.MultiProcessValue(
         ProcessSlot(directory)
     )  # type: ignore[no-untyped-call]

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import urllib.request
+from collections.abc import Container
 from pathlib import Path
 from typing import Any
 
@@ -186,6 +187,50 @@ def test_a_forked_child_counts_for_itself(tmp_path: Path) -> None:
     )
     assert total(tmp_path) == 111
     assert len(list(tmp_path.glob("counter_*.db"))) == 2
+
+
+# As many series as are asked for, on a disk of 100 kB that is full if asked: a file of
+# counters begins with 64 kB, and doubles.
+FULL_DISK = """
+mount -t tmpfs -o size=100k tmpfs "$1"
+[ "$2" = empty ] || cat /dev/zero > "$1/filler" 2> /dev/null || true
+exec "$3" -c "$4" "$1" "$5"
+"""
+SERIES = """
+import os, sys
+from project import env, process_slots
+process_slots.share_between_processes(env.read({"PROMETHEUS_MULTIPROC_DIR": sys.argv[1]}).values)
+import prometheus_client
+from prometheus_client import multiprocess
+counter = prometheus_client.Counter("things_total", "Things", ["number"])
+for number in range(int(sys.argv[2])):
+    counter.labels(str(number)).inc()
+registry = prometheus_client.CollectorRegistry()
+multiprocess.MultiProcessCollector(registry)
+print(prometheus_client.generate_latest(registry).decode().count("things_total{"))
+"""
+
+
+@pytest.mark.parametrize(
+    ("disk", "series", "shown"),
+    [
+        ("empty", 5, {5}),
+        ("full", 5, {0}),
+        ("full", 2000, {0}),
+        ("empty", 2000, range(1, 2000)),
+    ],
+    ids=["room", "full", "full for many", "full at some time"],
+)
+def test_a_full_disk_ends_no_process_that_counts(
+    tmp_path: Path, disk: str, series: int, shown: Container[int]
+) -> None:
+    """What is mapped and has no blocks of its own would end it with SIGBUS."""
+    alone = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", FULL_DISK]
+    run = [*alone, "sh", tmp_path, disk, sys.executable, SERIES, str(series)]
+    result = subprocess.run(run, cwd=ROOT, text=True, capture_output=True)
+    assert result.returncode == 0, result.stderr
+    assert int(result.stdout) in shown
+    assert ("disk is full" in result.stderr) is (int(result.stdout) < series)
 
 
 def test_the_default_directory_is_ours_alone_and_tells_no_secret(
