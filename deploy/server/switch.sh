@@ -12,6 +12,8 @@ stop() {
 
 alone() {
     [ "$(id -u)" = 0 ] || stop "only root may"
+    # Nobody else may open it, and so hold it.
+    (umask 077; : >> /run/password-reset.lock)
     exec 9> /run/password-reset.lock
     flock --nonblock 9 || stop "another release, rollback or restore is running"
 }

@@ -42,8 +42,6 @@ ALTER ROLE :"app_user" LOGIN NOSUPERUSER NOCREATEROLE NOCREATEDB NOREPLICATION N
   SELECT format('CREATE ROLE %I', :'backup_user')
   WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = :'backup_user') \gexec
   ALTER ROLE :"backup_user" LOGIN NOSUPERUSER NOCREATEROLE NOCREATEDB NOREPLICATION NOBYPASSRLS PASSWORD :'backup_password';
-  SELECT format('GRANT pg_read_all_data TO %I', :'backup_user')
-  WHERE NOT pg_has_role(:'backup_user', 'pg_read_all_data', 'MEMBER') \gexec
 \endif
 
 SELECT format('CREATE DATABASE %I OWNER %I', :'database', :'owner')
@@ -55,3 +53,11 @@ ALTER SCHEMA public OWNER TO :"owner";
 REVOKE CREATE ON SCHEMA public FROM PUBLIC;
 -- Large objects are files in the database that any role may create, without a grant, until the disk is full.
 REVOKE EXECUTE ON FUNCTION lo_creat(integer), lo_create(oid), lo_from_bytea(oid, bytea) FROM PUBLIC;
+
+-- Backups read each table that there is and will be. (pg_read_all_data would show them what PostgreSQL keeps of the
+-- passwords of all roles.)
+SELECT format('REVOKE pg_read_all_data FROM %I', rolname) FROM pg_roles
+WHERE rolname = :'backup_user' AND pg_has_role(rolname, 'pg_read_all_data', 'MEMBER') AND NOT rolsuper \gexec
+SELECT format('GRANT SELECT ON ALL %1$s IN SCHEMA public TO %2$I', kind, rolname),
+       format('ALTER DEFAULT PRIVILEGES FOR ROLE %1$I IN SCHEMA public GRANT SELECT ON %2$s TO %3$I', :'owner', kind, rolname)
+FROM pg_roles, unnest(ARRAY['TABLES', 'SEQUENCES']) AS kind WHERE rolname = :'backup_user' \gexec

@@ -29,19 +29,45 @@ def needs_a_machine() -> None:
         (pytest.fail if os.environ.get("CI") else pytest.skip)(f"needs {missing}")
 
 
-@pytest.fixture(scope="module")
-def site(needs_a_machine: None, request: pytest.FixtureRequest) -> Iterator[Site]:
-    """An empty machine with the sources on it; each module has its own."""
-    site = Site(request.module.__name__.rpartition("_")[2])
+class Ground:
+    """Where a machine may stand: one at a time, for it has this machine's ports."""
+
+    def __init__(self) -> None:
+        self.site: Site | None = None
+
+    def machine(self, name: str) -> Site:
+        """Return the machine of that name, in the place of any other."""
+        if self.site is None or self.site.name != name:
+            self.clear()
+            self.site = Site(name)
+            self.site.start()
+        return self.site
+
+    def clear(self) -> None:
+        if self.site is not None:
+            self.site.close()
+            self.site = None
+
+
+@pytest.fixture(scope="session")
+def ground(needs_a_machine: None) -> Iterator[Ground]:
+    ground = Ground()
     try:
-        site.start()
-        yield site
+        yield ground
     finally:
-        site.close()
+        ground.clear()
+
+
+@pytest.fixture(scope="module")
+def site(ground: Ground, request: pytest.FixtureRequest) -> Site:
+    """An empty machine with the sources on it; the module says whose."""
+    return ground.machine(request.module.MACHINE)
 
 
 @pytest.fixture(scope="module")
 def installed(site: Site) -> Site:
-    """A site that `deploy/install` alone has made."""
-    site.output = site.install("v1.0.0")
+    """A site that `deploy/install` alone has made, while a stranger looked on."""
+    if not site.output:
+        site.watch()
+        site.output = site.install("v1.0.0")
     return site

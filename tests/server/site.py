@@ -12,11 +12,14 @@ from types import SimpleNamespace
 import requests
 
 from tests.kit.pieces import make_certificates
-from tests.server.machine import Machine, pip_options
+from tests.server.machine import IS_UBUNTU, Machine, pip_options
 from tests.tools.servers import free_port, new_folder
 from tests.tools.smtp import SmtpServer
 
 SOURCES = "/srv/sources"
+#: PostgreSQL, by the version that the distribution has.
+CLUSTER = f"{16 if IS_UBUNTU else 15}/main"
+POSTGRESQL = f"postgresql@{CLUSTER.replace('/', '-')}"
 PASSWORD = "the first long passphrase"
 #: What pip is told, where it finds in the machine what it has here.
 PIP = pip_options() | {
@@ -31,6 +34,7 @@ class Site:
     url = "https://localhost"
 
     def __init__(self, name: str) -> None:
+        self.name = name
         self.machine = Machine(name)
         self.run = self.machine.run
         self.folder = new_folder()
@@ -86,6 +90,14 @@ class Site:
     def type(self, script: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Type commands as root in the folder of the sources."""
         return self.run(f"cd {SOURCES} && {script}", check=check, **PIP)
+
+    def watch(self) -> None:
+        """Let a stranger write down what each process shows to everybody; until a reboot."""
+        look = "ps axeww -o args="
+        keep = "awk '!seen[$0]++ { print; fflush() }'"
+        script = f"while sleep 0.2; do {look}; done | {keep} >> /var/tmp/watched"
+        unit = ["systemd-run", "--quiet", "--unit=stranger", "--uid=nobody"]
+        self.run(shlex.join([*unit, "bash", "-c", script]))
 
     # What a test looks at.
 
