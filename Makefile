@@ -144,6 +144,7 @@ lock: ## renew the lock files (needs uv); they name no download address
 	uv pip compile --group pyproject.toml:release -o requirements-release.lock $(filter-out --extra metrics,$(LOCK)) \
 	  --constraint requirements-dev.lock
 	uv pip compile pyproject.toml --group docs -o requirements-docs.lock $(LOCK) --constraint requirements-dev.lock
+	uv pip compile tests/kit/checkov.in -o tests/kit/checkov.lock $(filter-out --extra metrics,$(LOCK))
 	uv pip compile tests/hosts/requirements.in -o tests/hosts/requirements.lock $(filter-out --extra metrics,$(LOCK)) \
 	  --constraint requirements-dev.lock
 
