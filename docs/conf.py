@@ -36,6 +36,8 @@ project_copyright = author
 version = os.environ.get("READTHEDOCS_VERSION_NAME", __version__)
 release = __version__
 language = "en"
+# Quotation marks and dashes are what they look like, and `--loop` is an option.
+smartquotes = False
 
 extensions = [
     "myst_parser",

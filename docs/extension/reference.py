@@ -38,7 +38,7 @@ def commands() -> Iterator[str]:
             yield "| argument | default | what it does |\n|---|---|---|"
         for action in parser._actions:
             if action.dest in ours:
-                yield _row(_spelt(action), _default(action), action.help or "")
+                yield _row(_spelt(action), _default(action), _meaning(action))
         yield ""
 
 
@@ -61,10 +61,15 @@ def _spelt(action: Any) -> str:
     return f"`{action.option_strings[-1]}{'' if action.nargs == 0 else f' {value}'}`"
 
 
+def _meaning(action: Any) -> str:
+    choices = ", ".join(f"`{choice}`" for choice in action.choices or ())
+    return " ".join(filter(None, (action.help, choices and f"One of {choices}.")))
+
+
 def _default(action: Any) -> str:
-    if action.required:
+    if action.required and action.nargs != "*":
         return "required"
-    return "–" if action.default in (None, False, []) else f"`{action.default}`"
+    return f"`{action.default}`" if action.default else "–"
 
 
 # Metrics
