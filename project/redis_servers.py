@@ -16,9 +16,8 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.retry import Retry
 
 from .parsers import Values
+from .redis_connection import CONNECTIONS, TIMEOUT
 
-#: Seconds. At most two time-outs pass before a dead Redis is answered with 503.
-TIMEOUT = 0.5
 SENTINEL_FACTORY = "django_redis.pool.SentinelConnectionFactory"
 CLUSTER_FACTORY = "project.redis_servers.ClusterConnectionFactory"
 
@@ -38,9 +37,7 @@ def cache(values: Values) -> dict[str, Any]:
             "PASSWORD": values["REDIS_PASSWORD"] or None,
             "SOCKET_CONNECT_TIMEOUT": TIMEOUT,
             "SOCKET_TIMEOUT": TIMEOUT,
-            "CONNECTION_POOL_KWARGS": {"retry": _retry()},
-            **_sentinels(values),
-            **_cluster(values),
+            **(_sentinels(values) or _cluster(values) or _single(values)),
         },
     }
 
@@ -49,6 +46,18 @@ def _retry() -> Retry:
     # redis-py would retry for seconds. One immediate retry is right after a restart;
     # none after a time-out.
     return Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,))
+
+
+def _single(values: Values) -> dict[str, Any]:
+    return {
+        "CONNECTION_POOL_KWARGS": {
+            "connection_class": CONNECTIONS[urlsplit(values["REDIS_URL"]).scheme],
+            "retry": _retry(),
+            # A handshake of few round trips: it delays whoever needs a connection.
+            "protocol": 2,
+            "driver_info": None,
+        }
+    }
 
 
 def _sentinels(values: Values) -> dict[str, Any]:
@@ -70,8 +79,13 @@ def _sentinels(values: Values) -> dict[str, Any]:
 
 
 def _cluster(values: Values) -> dict[str, Any]:
-    nodes = values["REDIS_CLUSTER_NODES"]
-    return {"CONNECTION_FACTORY": CLUSTER_FACTORY, "NODES": nodes} if nodes else {}
+    if not values["REDIS_CLUSTER_NODES"]:
+        return {}
+    return {
+        "CONNECTION_FACTORY": CLUSTER_FACTORY,
+        "CONNECTION_POOL_KWARGS": {"retry": _retry()},
+        "NODES": values["REDIS_CLUSTER_NODES"],
+    }
 
 
 def _location(values: Values) -> str:

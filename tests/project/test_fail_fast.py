@@ -10,6 +10,7 @@ import signal
 import socket
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -20,10 +21,12 @@ from time import monotonic
 
 import psycopg
 import pytest
+import redis
 import requests
 
+from project import deadlines, redis_connection
 from tests.tools.processes import Process, Processes
-from tests.tools.servers import Postgres, Redis, wait_until
+from tests.tools.servers import Postgres, Redis, ask_redis, wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -163,8 +166,21 @@ def road(own_redis: Redis) -> Iterator[SlowRoad]:
     road.close()
 
 
+def figures(people: Crowd) -> str:
+    """Say in a line how the visitors and the probe fared (`pytest -s` shows it)."""
+    times = sorted(seconds for _, seconds in people.answers)
+    alive = sum(status == 200 for status, _ in people.live)
+    counts = sorted(Counter(status for status, _ in people.answers).items())
+    return (
+        f"{len(times)} answers {dict(counts)}, the slowest after {times[-1]:.2f} s, "
+        f"99 % within {times[len(times) * 99 // 100]:.2f} s; live probe {alive} of "
+        f"{len(people.live)}, the slowest after {max(t for _, t in people.live):.2f} s"
+    )
+
+
 def all_in_time(people: Crowd) -> None:
     """Nobody waited for long, was sent away without a word, or saw a bare error."""
+    print(figures(people))
     slow = sorted(each for each in people.answers if each[1] > PATIENCE)
     assert slow == []
     assert {status for status, _ in people.answers} <= {200, 202, 302, 404, 429, 503}
@@ -213,7 +229,9 @@ def test_a_database_that_is_away_keeps_nobody_waiting(
         come_back()
         started = monotonic()
         wait_until(lambda: asks(url) == 202, lambda: "it does not come back")
-        assert monotonic() - started < 5
+        back = monotonic() - started
+        print(f"back after {back:.2f} s")
+        assert back < 5
     all_in_time(people)
     assert 503 in {status for status, _ in people.answers}
 
@@ -249,6 +267,44 @@ def asks(url: str) -> int:
         # Each from a network of its own: those refused meanwhile were counted too.
         headers={"X-Forwarded-For": f"203.{next(NETWORKS)}.7"},
     ).status_code
+
+
+@pytest.mark.parametrize("password", ["", "secret"])
+def test_a_visitor_without_a_connection_to_a_slow_redis_does_not_wait_for_each_step(
+    password: str, site: Callable[..., Process], road: SlowRoad
+) -> None:
+    """Handshake and counters have one time together."""
+    if password:
+        ask_redis(road.url, f"CONFIG SET requirepass {password}")
+    url = site(REDIS_URL=road.url, REDIS_PASSWORD=password).url
+    assert {asks(url) for _ in range(8)} == {202}
+    hang_up(*road.ends)
+    road.delay = 0.45
+    started = monotonic()
+    assert asks(url) in {202, 503}
+    assert monotonic() - started < 2
+
+
+def test_a_request_waits_for_all_answers_of_redis_no_longer_than_it_may(
+    road: SlowRoad,
+) -> None:
+    kind = redis_connection.CONNECTIONS["redis"]
+    client = redis.Redis.from_pool(
+        redis.ConnectionPool.from_url(road.url, connection_class=kind)
+    )
+    client.ping()
+    road.delay = 0.3
+    started = monotonic()
+    with deadlines.waiting_at_most(1.0), pytest.raises(redis.TimeoutError):
+        ask_often(client)
+    assert monotonic() - started < 1.6
+    assert client.ping()  # a command may wait for ever
+    client.close()
+
+
+def ask_often(client: redis.Redis) -> None:
+    for _ in range(8):
+        client.ping()
 
 
 @pytest.mark.parametrize("delay", [0.45, 5.0])
