@@ -18,7 +18,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 INSTALL_LOCK := $(PIP) install --no-deps --require-hashes -r
 
 .DEFAULT_GOAL := help
-.PHONY: help install-demo setup run test test-hosts test-kit test-server test-matrix lint format docs docs-serve build release-check bench screenshots pictures messages lock clean
+.PHONY: help install-demo setup run test test-hosts test-kit test-alerts test-server test-matrix lint format docs docs-serve build release-check bench screenshots pictures messages lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -82,7 +82,11 @@ test-hosts: $(DEV) ## test the wheel on projects of many shapes, on each Django;
 
 test-kit: $(DEV) ## test with a browser, nginx, TLS, promtool, MariaDB and PgBouncer, installing Debian's packages where it may
 	@tests/kit/install
-	$(BIN)/python -m pytest -m kit tests/kit
+	$(BIN)/python -m pytest -m "kit and not alerts" tests/kit
+
+test-alerts: $(DEV) ## fire each alert by its real cause: a whole site, Prometheus and Alertmanager, in six minutes
+	@tests/kit/install
+	$(BIN)/python -m pytest -m alerts tests/kit/test_alerts.py
 
 test-server: $(DEV) ## install, release, roll back and restore on an empty Debian (debootstrap, systemd-nspawn, root)
 	@tests/server/install

@@ -184,7 +184,7 @@ class Unit(Server):
         super()._end(signal.SIGKILL)
 
     def full_log(self) -> str:
-        return (self.folder / "log").read_text(errors="replace")
+        return read(self.folder / "log")
 
     def process_ids(self) -> set[int]:
         """Return the ids that its processes have inside their namespace."""

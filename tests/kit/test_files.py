@@ -17,13 +17,13 @@ import yaml
 
 from project.env import BY_NAME
 from tests import ROOT
+from tests.kit.monitoring import RULES, beside_its_files, shipped_options
 from tests.kit.pieces import DEPLOY, Nginx
 from tests.kit.release import instructions
 from tests.tools.servers import free_port, wait_until
 
 Program = Callable[[str, str], str]
 BIN = Path(sys.executable).parent
-RULES = DEPLOY / "prometheus" / "rules.yml"
 RULE_TESTS = DEPLOY / "prometheus" / "tests" / "rules.test.yml"
 DASHBOARD = DEPLOY / "grafana" / "dashboards" / "password-reset.json"
 COMPOSE = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
@@ -255,10 +255,7 @@ def test_the_monitoring_listens_on_this_machine_only(
     program: Program, tmp_path: Path, name: str
 ) -> None:
     port = free_port()
-    line = (DEPLOY / "prometheus" / "default" / name).read_text()
-    shipped = re.search(r'^ARGS="(.*)"$', line, re.MULTILINE)
-    assert shipped
-    options = re.sub(r":90\d\d\b", f":{port}", shipped[1]).split()
+    options = re.sub(r":90\d\d\b", f":{port}", shipped_options(name)).split()
     where = "--storage.tsdb.path" if name == "prometheus" else "--storage.path"
     file = tmp_path / "configuration.yml"
     file.write_text(
@@ -281,16 +278,6 @@ def test_the_monitoring_listens_on_this_machine_only(
     finally:
         process.kill()
         process.wait()
-
-
-def beside_its_files(binary: Path) -> list[str]:
-    """Return a command prefix that shows an unpacked package its templates where an
-    installed one has them.
-    """
-    share = binary.resolve().parent.parent / "share"
-    script = f'mount --bind {share} /usr/share && exec "$@"'
-    user = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
-    return ["unshare", *user, "--mount", "sh", "-ec", script, "sh"]
 
 
 def listening_at(pid: int) -> list[str]:

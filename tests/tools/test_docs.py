@@ -135,6 +135,27 @@ def test_a_picture_is_what_its_text_draws(name):
     assert (DOCS / "images" / f"{name}.svg").read_text() == pictures.drawn(name)
 
 
+RULES = (ROOT / "deploy" / "prometheus" / "rules.yml").read_text()
+
+
+@pytest.mark.parametrize("alert", re.findall(r"- alert: (\w+)", RULES))
+def test_every_alert_has_its_page(alert):
+    text = (DOCS / "operating.md").read_text()
+    (anchor,) = re.findall(
+        rf"^\|.*`{alert}`.* \| \[.*\]\(#(.*)\) \|$", text, re.MULTILINE
+    )
+    pages = {
+        re.sub(r"[^\w\- ]", "", page.partition("\n")[0].lower()).replace(" ", "-"): page
+        for page in text.split("\n## ")[1:]
+    }
+    assert f"`{alert}`" in pages[anchor]
+
+
+@pytest.mark.parametrize("alert", re.findall(r"- alert: (\w+)", RULES))
+def test_every_alert_is_in_the_deployment_guide(alert):
+    assert f"`{alert}`" in (ROOT / "deploy" / "DEPLOYMENT.md").read_text()
+
+
 #: Where docs/migrating.md finds the include of each package.
 PREFIXES = {
     "django.contrib.auth": "accounts/",

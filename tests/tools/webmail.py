@@ -167,4 +167,4 @@ class AmazonSes(WebProvider):
         self.calls.append(call)
         raw = base64.b64decode(call["Content"]["Raw"]["Data"])
         self.mails.append(email.message_from_bytes(raw, policy=email.policy.default))
-        return 200, {}, {"MessageId": "ses-1"}
+        return 200, {}, {"MessageId": f"ses-{len(self.mails)}"}
