@@ -214,7 +214,7 @@ class Stack:
     def health(self) -> int:
         try:
             answer = requests.get(f"http://127.0.0.1:{self.port}/health", timeout=10)
-        except requests.ConnectionError:
+        except (requests.ConnectionError, requests.Timeout):
             return 0
         return answer.status_code
 
