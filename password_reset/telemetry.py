@@ -8,6 +8,7 @@ words of this module, never an address, an IP address or a secret.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -27,6 +28,8 @@ try:
     contexts: Any = import_module("opentelemetry.context")
 except ImportError:  # the extra [otel] is not installed
     otel = contexts = None
+
+logger = logging.getLogger("password_reset")
 
 SALT = "password_reset.telemetry"
 #: OpenTelemetry's semantic conventions for messaging: a queue may have a name of its
@@ -86,7 +89,7 @@ def accepted(table: str, pk: Any, since: int | None = None, **facts: str) -> Non
         since=since,
         attributes=_message(table, pk, "send") | _own(facts),
     )
-    span.end()
+    _end(span)
 
 
 def delivering(
@@ -123,7 +126,7 @@ def settled(
             since=since,
             attributes=_message(table, pk, "process") | {OUTCOME: outcome},
         )
-        span.end()
+        _end(span)
 
 
 @contextmanager
@@ -137,7 +140,9 @@ def sending(describe: Any) -> Iterator[Any]:
     if tracer is None:
         yield NO_SPAN
         return
-    span = tracer.start_span("send email", kind=otel.SpanKind.CLIENT)
+    span = otel.INVALID_SPAN
+    with _quietly():
+        span = tracer.start_span("send email", kind=otel.SpanKind.CLIENT)
     with _current(span):
         try:
             yield span
@@ -270,16 +275,18 @@ def _start(
     can_begin = begins and hasattr(tracer, "id_generator")
     remote = _remote(numbers, is_sampled=_is_sampled(tracer, numbers, name, kind))
     parent = otel.NonRecordingSpan(remote)
+    span = otel.INVALID_SPAN
     token = _wanted.set(numbers if can_begin else None)
     try:
-        span = tracer.start_span(
-            name,
-            contexts.Context() if can_begin else otel.set_span_in_context(parent),
-            kind,
-            attributes,
-            [otel.Link(around.get_span_context())] if is_inside else None,
-            since,
-        )
+        with _quietly():
+            span = tracer.start_span(
+                name,
+                contexts.Context() if can_begin else otel.set_span_in_context(parent),
+                kind,
+                attributes,
+                [otel.Link(around.get_span_context())] if is_inside else None,
+                since,
+            )
     finally:
         _wanted.reset(token)
     if is_inside:
@@ -299,11 +306,12 @@ def _is_sampled(tracer: Any, numbers: Numbers, name: str, kind: Any) -> bool:
     same in every process.
     """
     sampler = getattr(tracer, "sampler", None)
-    if sampler is None:
-        return True
-    empty = contexts.Context()
-    result = sampler.should_sample(empty, numbers.trace, name, kind, {}, [])
-    return bool(result.decision.is_sampled())
+    with _quietly():
+        if sampler is not None:
+            empty = contexts.Context()
+            result = sampler.should_sample(empty, numbers.trace, name, kind, {}, [])
+            return bool(result.decision.is_sampled())
+    return True
 
 
 def _add_link(span: Any, target: Any) -> None:
@@ -312,12 +320,31 @@ def _add_link(span: Any, target: Any) -> None:
         span.add_link(target)
 
 
-def _current(span: Any) -> AbstractContextManager[Any]:
+@contextmanager
+def _current(span: Any) -> Iterator[None]:
     # Neither the exception nor its message: it may name an address.
-    manager: AbstractContextManager[Any] = otel.use_span(
-        span, end_on_exit=True, record_exception=False, set_status_on_exception=False
-    )
-    return manager
+    options = {"record_exception": False, "set_status_on_exception": False}
+    try:
+        with otel.use_span(span, end_on_exit=False, **options):
+            yield
+    finally:
+        _end(span)
+
+
+def _end(span: Any) -> None:
+    with _quietly():
+        span.end()
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Log that the host's tracer has failed. What it was to record goes on: an accepted
+    request must not become an error, nor a password that is set.
+    """
+    try:
+        yield
+    except Exception as error:
+        logger.warning("The tracer failed: %s", type(error).__name__)
 
 
 def _tracer() -> Any:

@@ -11,6 +11,7 @@ from django.core import mail
 from django.test import Client
 from opentelemetry import trace
 from opentelemetry.instrumentation.django import DjangoInstrumentor
+from opentelemetry.sdk.trace import SpanProcessor
 from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
 from opentelemetry.trace import SpanKind, StatusCode
 
@@ -278,6 +279,32 @@ def test_a_tracer_of_another_make_gets_one_trace_too(client, user, spans, monkey
     three = [spans.named(name) for name in (REQUEST, DELIVERY, RESET)]
     assert len({s.context.trace_id for s in three}) == 1
     assert len({s.parent.span_id for s in three}) == 1
+
+
+class Broken(SpanProcessor):
+    """A processor of the host's that fails whenever it is called."""
+
+    def on_start(self, span, parent_context=None):
+        raise RuntimeError("start")
+
+    def on_end(self, span):
+        raise RuntimeError("end")
+
+
+class BrokenAtTheEnd(Broken):
+    def on_start(self, span, parent_context=None):
+        pass
+
+
+@pytest.mark.parametrize("processor", [Broken, BrokenAtTheEnd])
+def test_a_tracer_that_fails_costs_nobody_a_request_or_a_reset(
+    client, user, spans, processor
+):
+    spans.provider.add_span_processor(processor())
+    reset(client, user.email)
+    user.refresh_from_db()
+    assert user.check_password(NEW_PASSWORD)
+    assert len(mail.outbox) == 2
 
 
 def test_another_key_gives_other_numbers(settings):
