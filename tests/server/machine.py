@@ -22,11 +22,18 @@ from tests import ROOT
 from tests.tools.servers import wait_until
 
 CACHE = Path(os.environ.get("SERVER_CACHE", ROOT / ".cache" / "server")).resolve()
+#: "noble", with SERVER_MIRROR, is Ubuntu 24.04.
 SUITE = os.environ.get("SERVER_SUITE", "bookworm")
 #: What a minimal installation of Debian has beside the essential packages.
 BASE = "systemd,systemd-sysv,dbus,ca-certificates,iproute2,procps,cron"
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 BOOT_SECONDS = 60
+#: The mirror; by default Debian's, as debootstrap has it.
+MIRROR = os.environ.get("SERVER_MIRROR", "")
+IS_UBUNTU = SUITE == "noble"
+COMPONENTS = "main,universe" if IS_UBUNTU else "main"
+#: All releases of Ubuntu have one; Debian's debootstrap knows the names of the old.
+SCRIPT = ["/usr/share/debootstrap/scripts/gutsy"] if IS_UBUNTU else []
 
 
 class Failed(Exception):
@@ -40,7 +47,8 @@ def empty_system() -> Path:
         CACHE.mkdir(parents=True, exist_ok=True)
         new = CACHE / f"{SUITE}.new"
         shutil.rmtree(new, ignore_errors=True)
-        command = ["debootstrap", "--variant=minbase", f"--include={BASE}", SUITE, new]
+        command = ["debootstrap", "--variant=minbase", f"--include={BASE}"]
+        command += [f"--components={COMPONENTS}", SUITE, str(new), MIRROR, *SCRIPT]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         new.rename(tree)
     return tree

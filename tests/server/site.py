@@ -12,13 +12,14 @@ from types import SimpleNamespace
 import requests
 
 from tests.kit.pieces import make_certificates
-from tests.server.machine import IS_UBUNTU, Machine, pip_options
+from tests.server.machine import SUITE, Machine, pip_options
 from tests.tools.servers import free_port, new_folder
 from tests.tools.smtp import SmtpServer
 
 SOURCES = "/srv/sources"
 #: PostgreSQL, by the version that the distribution has.
-CLUSTER = f"{16 if IS_UBUNTU else 15}/main"
+VERSIONS = {"bookworm": 15, "trixie": 17, "noble": 16}
+CLUSTER = f"{VERSIONS[SUITE]}/main"
 POSTGRESQL = f"postgresql@{CLUSTER.replace('/', '-')}"
 PASSWORD = "the first long passphrase"
 #: What pip is told, where it finds in the machine what it has here.
