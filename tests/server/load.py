@@ -35,6 +35,8 @@ class Load:
     name: str
     ca: Path
     rate: int = 50
+    #: Ask again, as browsers do (RFC 9112, 9.3.1), where a kept connection is closed.
+    again: bool = False
     answers: Counter[str] = field(default_factory=Counter)
     times: list[float] = field(default_factory=list)
 
@@ -80,13 +82,25 @@ class Load:
         while (path := self.due.get()) is not None:
             started = time.monotonic()
             try:
-                what = str(self._status(connection, path))
+                what = str(self._status_at_last(connection, path))
             except (OSError, http.client.HTTPException) as fault:
                 connection.close()
                 what = type(fault).__name__
             self.answers[what] += 1
             self.times.append(time.monotonic() - started)
         connection.close()
+
+    def _status_at_last(
+        self, connection: http.client.HTTPSConnection, path: str
+    ) -> int:
+        kept = connection.sock is not None
+        try:
+            return self._status(connection, path)
+        except http.client.RemoteDisconnected:
+            if not (kept and self.again):
+                raise
+            connection.close()
+            return self._status(connection, path)
 
     def _status(self, connection: http.client.HTTPSConnection, path: str) -> int:
         if connection.sock is None:

@@ -98,7 +98,8 @@ class Site:
         keep = "awk '!seen[$0]++ { print; fflush() }'"
         script = f"while sleep 0.2; do {look}; done | {keep} >> /var/tmp/watched"
         unit = ["systemd-run", "--quiet", "--unit=stranger", "--uid=nobody"]
-        self.run(shlex.join([*unit, "bash", "-c", script]))
+        start = shlex.join([*unit, "bash", "-c", script])
+        self.run(f"systemctl --quiet is-active stranger || {start}")
 
     # What a test looks at.
 
