@@ -39,16 +39,7 @@ def walk(project: Project, note) -> list[Exception]:
     if project.host.serves:
         project.prepare()
         project.start()
-    visit, passed, failures = Visit(project), 0, []
-    for steps in project.host.walks:
-        for step in steps:
-            try:
-                step(visit)
-            except Exception as error:
-                error.add_note(f"Step: {step.__name__}\n{project.log()}")
-                failures.append((step.__name__, error))
-                break
-            passed += 1
+    passed, failures = Visit(project).take(project.host.walks)
     planned = sum(map(len, project.host.walks))
     note(table.result(passed, planned, [name for name, _ in failures]))
     return [error for _, error in failures]

@@ -3,9 +3,10 @@
 from urllib.parse import urlsplit
 
 from tests.hosts.browser import Browser, Page
-from tests.hosts.host import Host
+from tests.hosts.host import Host, Walk
 from tests.hosts.mailbox import Mailbox
-from tests.hosts.project import OLD_PASSWORD, Project
+from tests.hosts.project import OLD_PASSWORD
+from tests.hosts.site import Site
 
 NEW_PASSWORD = "quite-another-pass-phrase"
 
@@ -13,7 +14,7 @@ NEW_PASSWORD = "quite-another-pass-phrase"
 class Visit:
     """People in front of a host."""
 
-    def __init__(self, project: Project) -> None:
+    def __init__(self, project: Site) -> None:
         self.project = project
         self.seen: list[Page] = []
         #: The links that came by mail, by address.
@@ -39,13 +40,30 @@ class Visit:
         self.seen.append(page)
         return page
 
+    def take(self, walks: tuple[Walk, ...]) -> tuple[int, list[tuple[str, Exception]]]:
+        """Take each walk until a step of it fails; return how many steps passed, and
+        those that failed.
+        """
+        passed, failures = 0, []
+        for steps in walks:
+            for step in steps:
+                try:
+                    step(self)
+                except Exception as error:
+                    error.add_note(f"Step: {step.__name__}\n{self.project.log()}")
+                    failures.append((step.__name__, error))
+                    break
+                passed += 1
+        return passed, failures
+
     def take_mail(self, address: str, count: int = 1) -> None:
         """Wait for a mail and keep its link, without the site that the host's settings
         name.
         """
-        link = urlsplit(self.mailbox.wait_for_link(address, count))
+        whole = self.mailbox.wait_for_link(address, count)
+        link = urlsplit(whole)
         self.links[address] = f"{link.path}?{link.query}"
-        self.tokens[address] = link.query.removeprefix("token=")
+        self.tokens[address] = whole.rpartition("token=")[2]
 
     def post_json(self, endpoint: str, **body: str) -> tuple[int, dict]:
         """Call the API as a program does: no cookies, no form."""

@@ -29,15 +29,19 @@ BEN_S_CODE = "abcd2345"
 BOSS = "boss@example.com"
 SECOND_FACTOR = 'PASSWORD_RESET_SECOND_FACTOR = "password_reset.second_factor.%s"\n'
 
-DJANGO_OTP = f"""
+TYPED = f"""
 from django.contrib.auth import get_user_model
-from django_otp.plugins.otp_email.models import EmailDevice
 from django_otp.plugins.otp_static.models import StaticDevice
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
-ann, ben, boss = get_user_model().objects.order_by("pk")[:3]
+user = get_user_model().objects.get_by_natural_key
+ann, ben, boss = user("ann"), user("ben"), user("boss")
 TOTPDevice.objects.create(user=ann, name="app", key="{KEY.hex()}")
 StaticDevice.objects.create(user=ben, name="codes").token_set.create(token="{BEN_S_CODE}")
+"""
+SENT = """
+from django_otp.plugins.otp_email.models import EmailDevice
+
 EmailDevice.objects.create(user=boss, name="other", email="elsewhere@example.com")
 """
 ALLAUTH_MFA = """
@@ -138,24 +142,28 @@ def totp_now() -> str:
     return f"{(number & 0x7FFFFFFF) % 10**6:06d}"
 
 
+BY_APP = (
+    ann_asks,
+    ann_gets_a_mail,
+    the_link_asks_ann_for_a_code,
+    a_wrong_code_keeps_the_link,
+    a_refused_password_keeps_the_code,
+    ann_types_her_code,
+    the_link_is_spent,
+    ann_logs_in,
+)
+BY_RECOVERY_CODE = (
+    ben_asks_a_program,
+    ben_gets_a_mail,
+    the_token_asks_ben_for_one,
+    ben_spends_a_recovery_code,
+    ben_logs_in,
+)
 WALKS = (
     CHECK,
+    BY_APP,
     (
-        ann_asks,
-        ann_gets_a_mail,
-        the_link_asks_ann_for_a_code,
-        a_wrong_code_keeps_the_link,
-        a_refused_password_keeps_the_code,
-        ann_types_her_code,
-        the_link_is_spent,
-        ann_logs_in,
-    ),
-    (
-        ben_asks_a_program,
-        ben_gets_a_mail,
-        the_token_asks_ben_for_one,
-        ben_spends_a_recovery_code,
-        ben_logs_in,
+        *BY_RECOVERY_CODE,
         the_boss_has_nothing_to_type,
         nobody_has_lost_a_factor,
     ),
@@ -177,7 +185,7 @@ HOSTS = [
         "django-otp",
         WALKS,
         settings=OTP_APPS + SECOND_FACTOR % "DjangoOTP",
-        files={"after_prepare.py": DJANGO_OTP},
+        files={"after_prepare.py": TYPED + SENT},
     ),
     Host(
         "allauth-mfa",
