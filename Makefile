@@ -18,7 +18,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 INSTALL_LOCK := $(PIP) install --no-deps --require-hashes -r
 
 .DEFAULT_GOAL := help
-.PHONY: help install-demo setup run test test-hosts test-kit test-alerts test-server test-matrix lint format docs docs-serve build release-check bench screenshots pictures messages lock clean
+.PHONY: help install-demo setup run test test-hosts test-examples test-kit test-alerts test-server test-matrix lint format docs docs-serve build release-check bench screenshots pictures messages lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -79,6 +79,9 @@ test: $(DEV) ## test on PostgreSQL, Redis and SMTP, then the SQLite selection; b
 
 test-hosts: $(DEV) ## test the wheel on projects of many shapes, on each Django; a table at the end
 	$(BIN)/python -m pytest -m hosts tests/hosts $(PYTEST_ARGS)
+
+test-examples: $(DEV) ## start each example by its one command, with the wheel, and walk it
+	$(BIN)/python -m pytest -m examples tests/examples $(PYTEST_ARGS)
 
 test-kit: $(DEV) ## test with a browser, nginx, TLS, promtool, MariaDB and PgBouncer, installing Debian's packages where it may
 	@tests/kit/install
@@ -151,9 +154,12 @@ lock: ## renew the lock files (needs uv); they name no download address
 	uv pip compile tests/kit/checkov.in -o tests/kit/checkov.lock $(filter-out --extra metrics,$(LOCK))
 	uv pip compile tests/hosts/requirements.in -o tests/hosts/requirements.lock $(filter-out --extra metrics,$(LOCK)) \
 	  --constraint requirements-dev.lock
+	{ grep -hv '^django-resetkit' examples/*/requirements.txt; echo honcho; } | sort -u | \
+	  uv pip compile - pyproject.toml -o examples/constraints.txt \
+	  $(filter-out --extra metrics --generate-hashes,$(LOCK)) --constraint requirements-dev.lock
 
 LOCK := --universal --python-version 3.11 --extra metrics --generate-hashes --quiet \
   --no-header --no-annotate --no-emit-index-url --no-emit-find-links $(ARGS)
 
 clean: ## remove what make made, but not the demo's database
-	rm -rf .venv .venv-matrix .cache/hosts build dist htmlcov .coverage .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf .venv .venv-matrix .cache/hosts .cache/examples build dist htmlcov .coverage .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

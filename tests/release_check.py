@@ -154,6 +154,7 @@ STEPS = [
     Step("lint", "make lint", target("lint")),
     Step("test", "make test", target("test")),
     Step("hosts", "make test-hosts", target("test-hosts")),
+    Step("examples", "make test-examples", target("test-examples")),
     Step("kit", "make test-kit", target("test-kit")),
     Step("matrix", "make test-matrix", target("test-matrix")),
     Step("mutants", "each defence's test fails without it", module("tests.mutants")),

@@ -26,6 +26,7 @@ Program = Callable[[str, str], str]
 BIN = Path(sys.executable).parent
 RULE_TESTS = DEPLOY / "prometheus" / "tests" / "rules.test.yml"
 DASHBOARD = DEPLOY / "grafana" / "dashboards" / "password-reset.json"
+CONTAINER = ROOT / "examples" / "docker"
 COMPOSE = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
 ALERTS = [
     rule
@@ -153,13 +154,14 @@ def test_the_services_are_locked_in(program: Program, units: list[Path]) -> None
         run(analyze, "security", "--offline=yes", "--threshold=20", service)
 
 
-def test_compose_follows_its_schema() -> None:
-    run(
-        BIN / "check-jsonschema",
-        "--builtin-schema",
-        "vendor.compose-spec",
-        DEPLOY / "compose.yaml",
-    )
+@pytest.mark.parametrize(
+    "path",
+    [DEPLOY / "compose.yaml", CONTAINER / "compose.yml"],
+    ids=lambda path: path.name,
+)
+def test_compose_follows_its_schema(path: Path) -> None:
+    schema = ["--builtin-schema", "vendor.compose-spec"]
+    run(BIN / "check-jsonschema", *schema, path)
 
 
 def test_compose_mounts_only_what_the_kit_has() -> None:
@@ -298,8 +300,18 @@ def readable(address: str) -> str:
     return f"{number}:{int(port, 16)}"
 
 
-def test_hadolint_finds_nothing_to_say() -> None:
-    assert run(BIN / "hadolint", DEPLOY / "Dockerfile") == ""
+@pytest.mark.parametrize("folder", [DEPLOY, CONTAINER], ids=lambda path: path.name)
+def test_hadolint_finds_nothing_to_say(folder: Path) -> None:
+    assert run(BIN / "hadolint", folder / "Dockerfile") == ""
+
+
+def test_the_example_in_a_container_starts_what_its_procfile_does() -> None:
+    image = (CONTAINER / "Dockerfile").read_text()
+    [line] = re.findall(r"^CMD (.*)$", image, re.MULTILINE)
+    services = yaml.safe_load((CONTAINER / "compose.yml").read_text())["services"]
+    web, worker = (CONTAINER / "Procfile").read_text().splitlines()
+    assert json.loads(line)[3:] == web.split()[4:]
+    assert services["worker"]["command"] == worker.split()[1:]
 
 
 def test_the_image_runs_as_nobody_in_particular_and_tells_its_health() -> None:
