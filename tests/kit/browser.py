@@ -23,7 +23,9 @@ Application = Callable[[dict[str, Any], Any], Any]
 # for tests).
 SITE, WEBMAIL = "www.site.test", "www.webmail.test"
 #: Where a browser ends that looks for anybody else.
-RESOLVER = f"MAP {SITE} 127.0.0.1, MAP {WEBMAIL} 127.0.0.1, MAP * ~NOTFOUND"
+RESOLVER = (
+    f"MAP {SITE} 127.0.0.1, MAP {WEBMAIL} 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE localhost"
+)
 #: What moves on a page although nobody touched it; 0 is best.
 SHIFT_OBSERVER = """
   window.shifted = 0;
