@@ -1,5 +1,6 @@
 """One project of `examples/`, copied elsewhere and started by its one command."""
 
+import os
 import shutil
 from functools import cached_property
 from pathlib import Path
@@ -11,7 +12,8 @@ from tests.hosts.project import OLD_PASSWORD
 from tests.hosts.site import Site
 from tests.tools.servers import free_port
 
-NEWEST = environments.DJANGOS[-1]
+#: `EXAMPLES_DJANGO=5.2 make test-examples` walks them on another one.
+DJANGO = os.environ.get("EXAMPLES_DJANGO", environments.DJANGOS[-1])
 EXAMPLES = ROOT / "examples"
 #: Environments stay, as those of the hosts do; `examples/run` makes and renews them.
 CACHE = ROOT / ".cache" / "examples"
@@ -46,10 +48,10 @@ class Example(Site):
     #: Its environment may have to be made.
     patience = 600
 
-    def __init__(self, host: Host, folder: Path, django: str = NEWEST) -> None:
-        self.venv = CACHE / django / host.name
+    def __init__(self, host: Host, folder: Path) -> None:
+        self.venv = CACHE / DJANGO / host.name
         super().__init__(host, folder / host.name, self.venv / "bin" / "python")
-        self.interpreter = environments.python_for(django)
+        self.interpreter = environments.python_for(DJANGO)
         self.broker_port = free_port()
         for name in ("run", "constraints.txt"):
             shutil.copy(EXAMPLES / name, folder)

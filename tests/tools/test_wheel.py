@@ -40,7 +40,10 @@ SOURCES = [
     "README.md",
     "SECURITY.md",
     "docs/images/forgot.png",
+    "docs/how-to/cron.md",
     "docs/integrating.md",
+    "examples/cron/manage.py",
+    "examples/run",
     "project/settings.py",
     "pyproject.toml",
     "tests/settings.py",
@@ -54,6 +57,13 @@ LEFT_BEHIND = [
     "deploy/.env",
     "deploy/.env.production",
     "deploy/secrets/smtp_password",
+    "examples/celery/.beat.db",
+    "examples/cron/.account",
+    "examples/cron/.secret-key",
+    "examples/cron/.venv/pyvenv.cfg",
+    "examples/cron/collected/style.css",
+    "examples/cron/db.sqlite3",
+    "examples/cron/mails/1.log",
 ]
 REPOSITORY = "https://github.com/django-resetkit/django-resetkit"
 
