@@ -103,7 +103,7 @@ lint: $(DEV) ## check style, types, layers, templates, migrations, the documents
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/djlint --lint --quiet password_reset/templates templates
+	$(BIN)/djlint --lint --quiet password_reset/templates templates $(wildcard examples/*/shop/templates)
 	$(BIN)/python -m tests.migration_lint
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-issue-forms .github/ISSUE_TEMPLATE/[!c]*.yml
