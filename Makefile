@@ -18,10 +18,10 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 INSTALL_LOCK := $(PIP) install --no-deps --require-hashes -r
 
 .DEFAULT_GOAL := help
-.PHONY: help install-demo setup run test test-hosts test-examples test-kit test-alerts test-server test-matrix lint format docs docs-serve build release-check bench screenshots pictures messages lock clean
+.PHONY: help install-demo setup run test test-hosts test-examples test-kit test-alerts test-server test-containers test-matrix lint format docs docs-serve build release-check bench screenshots pictures messages lock clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -94,6 +94,10 @@ test-alerts: $(DEV) ## fire each alert by its real cause: a whole site, Promethe
 test-server: $(DEV) ## install, release, roll back and restore on an empty Debian (debootstrap, systemd-nspawn, root)
 	@tests/server/install
 	$(BIN)/python -m pytest -m server -p no:randomly -o faulthandler_timeout=0 tests/server $(ARGS)
+
+test-containers: $(DEV) ## build, release, restart, roll back and restore in containers of a Docker engine of its own (root)
+	@tests/containers/install
+	$(BIN)/python -m pytest -m containers -p no:randomly -o faulthandler_timeout=0 tests/containers $(ARGS)
 
 test-matrix: ## test on each Python and Django of the stack that this machine has
 	@$(PYTHON) -m tests.matrix

@@ -2,6 +2,7 @@
 
 root=/srv/password-reset
 releases=$root/releases
+logs="journalctl --unit 'password-reset-*'"
 
 say() { printf '== %s\n' "$*"; }
 
@@ -23,6 +24,8 @@ is_version() { [[ $1 =~ ^[A-Za-z0-9][A-Za-z0-9._+-]*$ ]] || stop "$1 is no name 
 # The version that a link of $root names, or nothing.
 version_of() { if [ -L "$root/$1" ]; then basename "$(readlink "$root/$1")"; fi; }
 
+versions() { ls "$releases"; }
+
 is_built() { [ -e "$releases/$1/.built" ]; }
 
 point() {
@@ -43,6 +46,46 @@ as_site() {
     shift
     FOLDER=$releases/$release deploy/run "$@" < /dev/null
 }
+
+# The next try builds it anew, and no rollback leads to it.
+distrust() { rm -f "$releases/$version/.built"; }
+
+# Each package is a wheel whose content is checked by its digest: nothing is compiled, nothing else is looked for.
+packages() {
+    python3 -m venv .venv
+    .venv/bin/pip install --quiet --disable-pip-version-check --only-binary :all: --no-deps --require-hashes \
+        --requirement requirements.lock
+    .venv/bin/pip --disable-pip-version-check check > /dev/null
+    .venv/bin/python -m compileall -q manage.py password_reset project
+}
+
+build() {
+    case $sources/ in "$releases"/*) stop "name the sources: deploy/release $version SOURCES" ;; esac
+    say "Building $version"
+    rm -rf "${releases:?}/$version"
+    mkdir "$releases/$version"
+    (
+        cd "$releases/$version"
+        extract
+        chown -R root:root .
+        packages
+        set -a
+        . /etc/password-reset/env
+        set +a
+        # As root it does not count in the site's folder of metrics.
+        .venv/bin/python manage.py collectstatic --noinput --verbosity 0
+        touch .built
+    )
+}
+
+check() {
+    say "Checking $version"
+    as_site "$version" python -m project.env \
+        && as_site "$version" python manage.py check --deploy --fail-level ERROR
+}
+
+# Asked for its pages before it answers to anybody.
+rehearse() { as_site "$version" python deploy/server/rehearse; }
 
 grants() {
     local address
@@ -85,6 +128,8 @@ switch_to() {
     systemctl stop "$beside" 2> /dev/null
 }
 
+runs() { systemctl --quiet is-active password-reset-web.service password-reset-worker.service; }
+
 stop_beside() { systemctl stop "password-reset-web@*.service" 2> /dev/null || true; }
 
 smoke_test() {
@@ -93,4 +138,12 @@ smoke_test() {
     options=$(. /etc/password-reset/answers 2> /dev/null && printf %s "${SMOKE_OPTIONS:-}")
     if grep -q '^FEATURE_PASSWORD_RESET=false' /etc/password-reset/env; then options="$options --switched-off"; fi
     "$releases/$1/deploy/smoke_test" "$url" $options
+}
+
+# The five newest stay, and whatever runs or ran before.
+tidy() {
+    local old
+    for old in $(ls -t "$releases" | tail -n +6); do
+        case $old in "$(version_of current)" | "$(version_of previous)") ;; *) rm -rf "${releases:?}/$old" ;; esac
+    done
 }

@@ -216,18 +216,12 @@ class Watch:
         self.operators = SmtpServer(free_port())
         self.closing.callback(self.operators.close)
         self.backups = self.site.folder / "backups"
-        self.settings = self.site.folder / "settings"
-        self.settings.mkdir()
         self.at_first: set[str] = set()
         self.later: set[str] = set()
 
     def start(self) -> None:
         self.site.start()
         self.operators.start()
-        (self.settings / "domain").write_text("localhost\n")
-        (self.settings / "database-ca.pem").write_bytes(
-            self.site.database.ca.read_bytes()
-        )
         self.server = self._run(NodeExporter())
         self.alertmanager = self._run(Alertmanager(f"127.0.0.1:{self.operators.port}"))
         self.prometheus = self._run(
@@ -257,7 +251,8 @@ class Watch:
 
     def measure(self) -> None:
         command = [
-            *[DEPLOY / "server" / "measure", "--settings", self.settings],
+            *[DEPLOY / "server" / "measure", "--name", "localhost"],
+            *["--database-ca", self.site.database.ca],
             *["--file", self.server.measured / "password-reset.prom"],
             *["--backups", self.backups, "--port", str(self.site.https_port)],
         ]

@@ -119,13 +119,17 @@ class PasswordRedis(Redis):
         return result.stdout
 
 
-def tls_mail_server(folder: Path) -> SmtpServer:
+def tls_mail_server(
+    folder: Path, host: str = "127.0.0.1", name: str = "localhost"
+) -> SmtpServer:
     """Return an SMTP server that wants STARTTLS, then a password."""
-    make_certificates(folder, "mail", "localhost", "127.0.0.1")
+    make_certificates(folder, "mail", name, host)
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(folder / "mail.pem", folder / "mail.key")
     options = {"tls_context": context, "require_starttls": True, "auth_required": True}
-    return SmtpServer(free_port(), authenticator=authenticate, **options)
+    # aiosmtpd asks for a "User Name", which Alertmanager does not know as LOGIN.
+    options["auth_exclude_mechanism"] = ["LOGIN"]
+    return SmtpServer(free_port(), host, authenticator=authenticate, **options)
 
 
 def authenticate(

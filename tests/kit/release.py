@@ -3,6 +3,7 @@ line, in a folder.
 """
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -45,7 +46,10 @@ def build(folder: Path) -> None:
             for source in sources:
                 copy(ROOT / source, folder / target)
         elif name == "RUN":
-            subprocess.run(["sh", "-ec", rest], cwd=folder, env=environment, check=True)
+            script = re.sub(r"^(--mount=\S+\s+)+", "", rest)
+            subprocess.run(
+                ["sh", "-ec", script], cwd=folder, env=environment, check=True
+            )
 
 
 def copy(source: Path, target: Path) -> None:
@@ -54,4 +58,5 @@ def copy(source: Path, target: Path) -> None:
             source, target, ignore=shutil.ignore_patterns("__pycache__", "*.sqlite3*")
         )
     else:
+        target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(source, target / source.name if target.is_dir() else target)

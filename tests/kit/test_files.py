@@ -172,9 +172,11 @@ def test_compose_mounts_only_what_the_kit_has() -> None:
     ]
     sources = [mount.partition(":")[0] for mount in mounts]
     files = [source for source in sources if source.startswith("./")]
+    own = [source for source in sources if source.startswith("${")]
+    assert set(own) == {"${BACKUPS"}
     assert files
     assert [source for source in files if not (DEPLOY / source).exists()] == []
-    assert {source for source in sources if source not in files} <= set(
+    assert {source for source in sources if source not in files + own} <= set(
         COMPOSE["volumes"]
     )
 
@@ -185,7 +187,7 @@ def test_compose_builds_stages_that_exist() -> None:
         for service in COMPOSE["services"].values()
         if "build" in service
     ]
-    assert {build["target"] for build in built} == {"web", "cron", "edge"}
+    assert {build["target"] for build in built} == {"web", "cron", "tools"}
     for build in built:
         assert list(instructions(build["target"]))
 
@@ -198,13 +200,46 @@ def test_compose_sets_only_variables_that_the_site_reads() -> None:
 
 
 def test_compose_trusts_nginx_and_nobody_else() -> None:
-    nginx, web = COMPOSE["services"]["nginx"], COMPOSE["services"]["web"]
-    address = nginx["networks"]["edge"]["ipv4_address"]
-    assert web["environment"]["TRUSTED_PROXIES"] == f"{address}/32"
-    assert (
-        nginx["environment"]["UPSTREAM"]
-        == f"{web['networks']['edge']['ipv4_address']}:8000"
-    )
+    """By a socket, in a volume that only those two have; nginx cannot change it."""
+    services = COMPOSE["services"]
+    assert services["web"]["environment"]["TRUSTED_PROXIES"] == "unix"
+    volumes = {
+        name: next(
+            (v for v in service.get("volumes", []) if v.startswith("sockets:")), ""
+        )
+        for name, service in services.items()
+    }
+    folder = "sockets:/run/password-reset"
+    assert {name: volume for name, volume in volumes.items() if volume} == {
+        "nginx": f"{folder}:ro",
+        "web": folder,
+        "web-beside": folder,
+    }
+    upstream = services["nginx"]["environment"]["UPSTREAM"]
+    for name, socket_name in (("web", "web.sock"), ("web-beside", "beside.sock")):
+        address = f"unix:/run/password-reset/{socket_name}"
+        assert address in services[name]["command"]
+        assert address in upstream
+
+
+def test_no_container_has_a_secret_among_its_variables() -> None:
+    """`docker inspect` shows them; a file it does not."""
+    secret = re.compile(r"(PASSWORD|SECRET|TOKEN|KEY|_URL)(?!.*_FILE$)")
+    for service in COMPOSE["services"].values():
+        assert "env_file" not in service
+        names = [
+            name
+            for name, value in service.get("environment", {}).items()
+            if not str(value).startswith("/run/secrets/")
+        ]
+        assert [name for name in names if secret.search(name)] in ([], ["REDIS_URL"])
+
+
+def test_ports_are_published_over_ipv4_alone() -> None:
+    """Over IPv6 the engine's proxy would hide who calls."""
+    for service in COMPOSE["services"].values():
+        for port in service.get("ports", []):
+            assert re.match(r"(0\.0\.0\.0|127\.0\.0\.1):", port)
 
 
 def test_strangers_reach_nginx_alone() -> None:
@@ -236,11 +271,13 @@ def test_every_image_is_named_by_its_full_version() -> None:
     images = re.findall(r"^ARG \w+=(\S+)$", dockerfile, re.MULTILINE)
     images += [service["image"] for service in COMPOSE["services"].values()]
     others = [image for image in images if "${RELEASE" not in image]
-    assert len(others) == 8
+    assert len(others) == 11
     full = r"[\w/-]+:(postgres:)?v?\d+\.\d+(\.\d+)?(-[\w-]+)?(@sha256:[0-9a-f]{64})?"
     assert [image for image in others if not re.fullmatch(full, image)] == []
     short = [image for image in others if not re.search(r":v?\d+\.\d+\.\d+", image)]
-    assert short == ["postgres:17.6-bookworm"]  # PostgreSQL's versions have two parts
+    assert set(short) == {
+        "postgres:17.6-bookworm"
+    }  # PostgreSQL's versions have two parts
 
 
 def test_no_service_leaves_its_memory_on_the_disk_and_visitors_come_first() -> None:
@@ -335,6 +372,8 @@ def test_the_image_keeps_nothing_that_installs() -> None:
         "server/put",
         "cron/job",
         "cron/container",
+        "containers/nightly",
+        "containers/run",
         "postgresql/first_start",
     ],
 )
@@ -343,7 +382,17 @@ def test_the_shell_can_read(script: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "script", ["as_owner", "install", "release", "restore", "rollback", "run"]
+    "script",
+    [
+        "as_owner",
+        "containers/switch.sh",
+        "install",
+        "release",
+        "restore",
+        "rollback",
+        "run",
+        "server/switch.sh",
+    ],
 )
 def test_bash_can_read(script: str) -> None:
     run("bash", "-n", DEPLOY / script)
@@ -505,6 +554,7 @@ def test_the_dashboard_asks_the_provisioned_source() -> None:
 
 
 def test_git_ignores_every_secret_of_the_kit() -> None:
-    secrets = [secret["file"] for secret in COMPOSE["secrets"].values()]
-    for name in [".env", ".env.production", *secrets]:
+    files = [secret["file"] for secret in COMPOSE["secrets"].values()]
+    secrets = [file for file in files if not file.startswith("${")]
+    for name in [".env", ".env.production", "backups/a.dump", *secrets]:
         run("git", "check-ignore", "--quiet", DEPLOY / name, cwd=ROOT)

@@ -236,10 +236,10 @@ def test_the_container_of_cron_survives_a_restart(tmp_path: Path) -> None:
         assert (status, (tmp_path / "log").read_text()) == (0, "started -f\n")
 
 
-def test_the_first_start_of_the_database_container_makes_both_roles(
+def test_the_first_start_of_the_database_container_makes_the_roles(
     tmp_path: Path,
 ) -> None:
-    for name in ("owner", "user"):
+    for name in ("owner", "user", "backup"):
         (tmp_path / f"database_{name}_password").write_text(f"the-{name}s-own")
     database = TlsPostgres()
     database.start()
@@ -254,7 +254,8 @@ def test_the_first_start_of_the_database_container_makes_both_roles(
         for _twice in range(2):
             start = [DEPLOY / "postgresql" / "first_start"]
             subprocess.run(start, env=environment, check=True)
-        for role, name in (("yourapp_owner", "owner"), ("yourapp_user", "user")):
+        for name in ("owner", "user", "backup"):
+            role = f"yourapp_{name}"
             psycopg.connect(database.address(role, f"the-{name}s-own")).close()
     finally:
         database.close()

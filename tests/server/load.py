@@ -37,6 +37,7 @@ class Load:
     rate: int = 50
     #: Ask again, as browsers do (RFC 9112, 9.3.1), where a kept connection is closed.
     again: bool = False
+    port: int = 443
     answers: Counter[str] = field(default_factory=Counter)
     times: list[float] = field(default_factory=list)
 
@@ -104,7 +105,7 @@ class Load:
 
     def _status(self, connection: http.client.HTTPSConnection, path: str) -> int:
         if connection.sock is None:
-            plain = socket.create_connection(("127.0.0.1", 443), SECONDS)
+            plain = socket.create_connection(("127.0.0.1", self.port), SECONDS)
             connection.sock = self.trust.wrap_socket(plain, server_hostname=self.name)
         connection.request("GET", path)
         answer = connection.getresponse()

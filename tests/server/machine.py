@@ -20,6 +20,7 @@ from pathlib import Path
 
 from tests import ROOT
 from tests.tools.servers import wait_until
+from tests.tools.sources import copy_sources
 
 CACHE = Path(os.environ.get("SERVER_CACHE", ROOT / ".cache" / "server")).resolve()
 #: "noble", with SERVER_MIRROR, is Ubuntu 24.04.
@@ -209,14 +210,7 @@ class Machine:
 
     def copy_sources(self, folder: str) -> None:
         """Copy what git knows, as a clone on the server would have it."""
-        target = self.root / folder.lstrip("/")
-        listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
-        names = subprocess.run(listed, cwd=ROOT, capture_output=True, text=True).stdout
-        for name in filter(None, names.split("\0")):
-            if not (ROOT / name).is_file():
-                continue
-            (target / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, target / name)
+        copy_sources(self.root / folder.lstrip("/"))
 
     def snapshot(self, *folders: str) -> dict[str, str]:
         """Return what is in folders: of each file its mode, owner, time and content."""

@@ -37,7 +37,7 @@ class Delivery:
 
 
 class SmtpServer:
-    """Accept mail on 127.0.0.1.
+    """Accept mail on 127.0.0.1, or on `host`.
 
     `replies` maps a recipient to the answer it gets (`"550 No such user"`, `"451 Try
     later"`), `"*"` any other; `delay` makes each DATA that many seconds slow;
@@ -46,8 +46,8 @@ class SmtpServer:
     After `quota` mails `over_quota` is the answer to every other; `refused` counts those.
     """
 
-    def __init__(self, port: int, **smtp_options: Any) -> None:
-        self.port = port
+    def __init__(self, port: int, host: str = "127.0.0.1", **smtp_options: Any) -> None:
+        self.port, self.host = port, host
         self.smtp_options = smtp_options
         self.deliveries: list[Delivery] = []
         self.replies: dict[str, str] = {}
@@ -83,7 +83,7 @@ class SmtpServer:
         self._thread.start()
 
     def _listen(self, loop: asyncio.AbstractEventLoop) -> Any:
-        return loop.create_server(self._accept, "127.0.0.1", self.port)
+        return loop.create_server(self._accept, self.host, self.port)
 
     def _accept(self) -> SMTP:
         connection = SMTP(self, enable_SMTPUTF8=self.smtputf8, **self.smtp_options)
