@@ -48,7 +48,7 @@ extensions = [
     "docs.extension.reference",
 ]
 source_suffix = {".md": "markdown"}
-include_patterns = ["*.md"]
+include_patterns = ["*.md", "how-to/*.md"]
 nitpicky = False
 myst_heading_anchors = 4
 # Python as the site shows it: what is public has a docstring, in the order of the file.

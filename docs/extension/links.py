@@ -41,9 +41,9 @@ def rewritten(text: str, folder: Path) -> str:
             return match[0]
         name = path.relative_to(ROOT).as_posix()
         if name in INCLUDED:
-            return INCLUDED[name]
+            return f"/{INCLUDED[name]}"
         if path.is_relative_to(DOCS) and path.is_file():
-            return path.relative_to(DOCS).as_posix()
+            return f"/{path.relative_to(DOCS).as_posix()}"
         return f"{REPOSITORY}{name}"
 
     return NEEDS.sub(
@@ -52,8 +52,8 @@ def rewritten(text: str, folder: Path) -> str:
 
 
 def page(app: Any, docname: str, content: list[str]) -> None:
-    """Rewrite a page of this folder."""
-    content[0] = rewritten(content[0], DOCS)
+    """Rewrite a page of this folder, or of one in it."""
+    content[0] = rewritten(content[0], (DOCS / docname).parent)
 
 
 def included(app: Any, path: Path, docname: str, content: list[str]) -> None:
