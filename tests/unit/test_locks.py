@@ -105,7 +105,8 @@ def test_make_installs_what_the_lock_names_though_the_index_has_newer_releases(
     [
         "Makefile",
         "deploy/Dockerfile",
-        "deploy/release",
+        "deploy/server/switch.sh",
+        "tests/kit/install",
         "tests/tools/interpreters.py",
     ],
 )
