@@ -160,12 +160,10 @@ STEPS = [
     Step("mutants", "each defence's test fails without it", module("tests.mutants")),
     Step("attacks", "the attacks, in full", module("tests.attacks")),
     Step("outage", "an outage loses no email", module("tests.outage")),
-    Step("examples", "make test-examples", target("test-examples")),
     Step("alerts", "make test-alerts", target("test-alerts")),
     Step("server", "make test-server", target("test-server")),
     Step("containers", "make test-containers", target("test-containers")),
     Step("docs", "make docs", target("docs")),
-    Step("containers", "make test-containers", target("test-containers")),
     Step("screenshots", "make screenshots; look at them", target("screenshots")),
 ]
 
