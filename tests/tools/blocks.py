@@ -8,6 +8,7 @@ block names the test that runs it, or says why none does:
 """
 
 import re
+from pathlib import Path
 from typing import NamedTuple
 
 from tests import ROOT
@@ -34,9 +35,17 @@ class Block(NamedTuple):
         return f"{self.page}:{self.line}"
 
 
+def pages() -> list[Path]:
+    return [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def first_lines(text: str) -> list[str]:
+    """Return what stands behind the fence that opens each block."""
+    return re.findall(r"^ *```(.*)$", text, re.MULTILINE)[::2]
+
+
 def blocks() -> list[Block]:
     """Return all blocks of code, the tutorial's and directives of the site left out."""
-    pages = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
     return [
         Block(
             page.name,
@@ -46,7 +55,7 @@ def blocks() -> list[Block]:
             found["mark"] or "",
             found["words"] or "",
         )
-        for page in pages
+        for page in pages()
         if page.name != TUTORIAL
         for text in [page.read_text()]
         for found in FENCE.finditer(text)
