@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import django
 from django.conf import global_settings
 from django.core.checks import CheckMessage, Info, Warning
 
@@ -29,7 +30,7 @@ class Mailer:
 
 def check_mailers(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     """W017: Django 6.1's MAILERS are there, but none that is used by default."""
-    if not settings.is_overridden("MAILERS") or "default" in settings.MAILERS:
+    if not _has_mailers() or "default" in settings.MAILERS:
         return []
     return [
         Warning(
@@ -110,11 +111,18 @@ def mailers() -> dict[str, Mailer]:
 
     Where MAILERS is set, reading an EMAIL_* setting raises; it may also be empty.
     """
-    if settings.is_overridden("MAILERS"):
+    if _has_mailers():
         return {name: _of_mailer(entry) for name, entry in settings.MAILERS.items()}
     host = settings.EMAIL_HOST if settings.is_overridden("EMAIL_HOST") else None
     default = Mailer(settings.EMAIL_BACKEND, host, settings.EMAIL_TIMEOUT)
     return {"default": default}
+
+
+def _has_mailers() -> bool:
+    """Return whether MAILERS counts: Django before 6.1 does not read it, so a project
+    for several versions may have both kinds.
+    """
+    return django.VERSION >= (6, 1) and settings.is_overridden("MAILERS")
 
 
 def _of_mailer(entry: dict[str, Any]) -> Mailer:
@@ -125,6 +133,6 @@ def _of_mailer(entry: dict[str, Any]) -> Mailer:
 
 def _how(option: str) -> str:
     """Return the setting that holds an option of the mail back end, in this host."""
-    if settings.is_overridden("MAILERS"):
+    if _has_mailers():
         return f"{option!r} in the OPTIONS of MAILERS['default']"
     return f"EMAIL_{option.upper()}"

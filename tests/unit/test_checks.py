@@ -111,7 +111,7 @@ CARELESS = [
     ("W014", {"PASSWORD_RESET_TIMEOUT": 600}),
     ("W015", {"PASSWORD_RESET_TOKEN_LIFETIM": timedelta(hours=2)}),
     ("W016", {"DEFAULT_FROM_EMAIL": "webmaster@localhost"}),
-    ("W017", {"MAILERS": {}}),
+    *([("W017", {"MAILERS": {}})] if django.VERSION >= (6, 1) else []),
     ("W019", {"FORCE_SCRIPT_NAME": "/app"}),
     (
         "W020",
@@ -139,6 +139,11 @@ def production(settings):
         setattr(settings, name, value)
     yield settings
     clear_url_caches()
+
+
+def test_mailers_count_where_django_reads_them(production):
+    production.MAILERS = {"default": {"BACKEND": CONSOLE}}
+    assert ours() == ({"W011"} if django.VERSION >= (6, 1) else set())
 
 
 def ours(databases=None, tags=None):
