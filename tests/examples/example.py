@@ -18,7 +18,14 @@ EXAMPLES = ROOT / "examples"
 #: Environments stay, as those of the hosts do; `examples/run` makes and renews them.
 CACHE = ROOT / ".cache" / "examples"
 LEFT_BEHIND = shutil.ignore_patterns(
-    ".account", ".beat*", ".secret-key", ".venv", "collected", "db.sqlite3*", "mails"
+    ".account",
+    ".beat*",
+    ".broker",
+    ".secret-key",
+    ".venv",
+    "collected",
+    "db.sqlite3*",
+    "mails",
 )
 #: One hash for all three: at this cost, three of them are a second or two.
 ADD_PEOPLE = f"""

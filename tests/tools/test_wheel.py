@@ -58,6 +58,7 @@ LEFT_BEHIND = [
     "deploy/.env.production",
     "deploy/secrets/smtp_password",
     "examples/celery/.beat.db",
+    "examples/celery/.broker/valkey.log",
     "examples/cron/.account",
     "examples/cron/.secret-key",
     "examples/cron/.venv/pyvenv.cfg",
