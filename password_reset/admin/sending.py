@@ -236,13 +236,17 @@ def question(
 
 
 def shown_at(request: HttpRequest) -> datetime | None:
-    """Return when the page was shown that a form confirms."""
+    """Return when the page was shown that a form confirms: today, or it is no page of
+    ours.
+    """
     try:
         moment = parse_datetime(request.POST.get("shown_at", ""))
     except ValueError:
         return None
-    is_ours = moment is not None and timezone.is_aware(moment) == settings.USE_TZ
-    return moment if is_ours else None
+    if moment is None or timezone.is_aware(moment) != settings.USE_TZ:
+        return None
+    now = timezone.now()
+    return moment if now - timedelta(days=1) < moment <= now else None
 
 
 def _limit(email: str) -> str:

@@ -183,7 +183,10 @@ class TestEndingPasswords:
             act(browser, USERS, "end_passwords", ada, **chosen)
         assert PasswordResetCampaign.objects.count() == 2
 
-    @pytest.mark.parametrize("shown_at", ["", "now", "2026-02-31T00:00", "2026-02-01"])
+    @pytest.mark.parametrize(
+        "shown_at",
+        ["", "now", "2026-02-31T00:00", "2026-02-01", "0001-01-01T00:00:00+23:59"],
+    )
     def test_a_form_that_does_not_say_since_when_is_taken(self, ada, shown_at):
         chosen = {"confirmed": "yes", "shown_at": shown_at}
         act(staff(*END), USERS, "end_passwords", ada, **chosen)
