@@ -45,7 +45,11 @@ def unpacked(release: str) -> Path:
         with TemporaryDirectory(dir=CACHE) as scratch:
             wheel = wheel_of(release, Path(scratch))
             ZipFile(wheel).extractall(Path(scratch) / "package")
-            (Path(scratch) / "package").rename(folder)
+            try:
+                (Path(scratch) / "package").rename(folder)
+            except OSError:
+                if not folder.exists():  # another process was first
+                    raise
     return folder
 
 
