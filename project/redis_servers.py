@@ -81,11 +81,8 @@ def _sentinels(values: Values) -> dict[str, Any]:
 def _cluster(values: Values) -> dict[str, Any]:
     if not values["REDIS_CLUSTER_NODES"]:
         return {}
-    return {
-        "CONNECTION_FACTORY": CLUSTER_FACTORY,
-        "CONNECTION_POOL_KWARGS": {"retry": _retry()},
-        "NODES": values["REDIS_CLUSTER_NODES"],
-    }
+    nodes = values["REDIS_CLUSTER_NODES"]
+    return {"CONNECTION_FACTORY": CLUSTER_FACTORY, "NODES": nodes}
 
 
 def _location(values: Values) -> str:
