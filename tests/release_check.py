@@ -12,19 +12,16 @@ import re
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from zipfile import ZipFile
 
-import polib
 from packaging.version import Version
 
 import password_reset
 from tests import ROOT
-from tests.tools.archives import build
 
 VERSION = password_reset.__version__
 DIST = ROOT / "dist"
@@ -62,6 +59,11 @@ def module(*arguments: str) -> Callable[[], None]:
     return step
 
 
+def tests(path: str) -> Callable[[], None]:
+    """Return a step that runs the tests of a file."""
+    return module("pytest", "-q", path)
+
+
 def target(name: str) -> Callable[[], None]:
     """Return a step that makes a target of the Makefile."""
 
@@ -97,39 +99,15 @@ def changelog() -> None:
         raise Failure(f"docs/upgrading.md has no section of {VERSION}")
 
 
-def translations() -> None:
-    """Every sentence is translated, and what is compiled is what is written."""
-    for path in sorted((ROOT / "password_reset" / "locale").rglob("*.po")):
-        messages = polib.pofile(str(path))
-        language = path.parent.parent.name
-        missing = messages.untranslated_entries() + messages.fuzzy_entries()
-        if missing:
-            raise Failure(f"{language}: {len(missing)} not translated")
-        compiled = polib.mofile(str(path.with_suffix(".mo")))
-        if {m.msgid for m in compiled} != {m.msgid for m in messages if not m.obsolete}:
-            raise Failure(f"{language}: `make messages` was not run")
-
-
 def archives() -> None:
-    """Two builds are the same to the byte, an index takes them, and their bill of
-    materials is valid.
+    """What a release consists of passes its tests, of which one builds it twice; an
+    index takes it, and its bill of materials is valid.
     """
+    tests("tests/tools/test_wheel.py")()
     shutil.rmtree(DIST, ignore_errors=True)
-    DIST.mkdir()
-    for kind in ("sdist", "wheel"):
-        first, again = (_built(kind) for _ in range(2))
-        if first[1] != again[1]:
-            raise Failure(f"two builds of {first[0]} differ")
-        (DIST / first[0]).write_bytes(first[1])
-        print(f"{first[0]}: {len(first[1]):,} bytes, twice the same")
+    run("make", "build")
     run(sys.executable, "-m", "twine", "check", "--strict", *map(str, DIST.iterdir()))
     _check_bill(next(DIST.glob("*.whl")))
-
-
-def _built(kind: str) -> tuple[str, bytes]:
-    with tempfile.TemporaryDirectory() as folder:
-        path = build(kind, ROOT, Path(folder))
-        return path.name, path.read_bytes()
 
 
 def _check_bill(wheel: Path) -> None:
@@ -149,7 +127,11 @@ STEPS = [
     Step("tree", "everything is committed", tree),
     Step("version", f"the tag v{VERSION} is on this commit", version),
     Step("changelog", "CHANGELOG.md and docs/upgrading.md speak of it", changelog),
-    Step("translations", "ten languages, complete and compiled", translations),
+    Step(
+        "translations",
+        "ten languages, complete and compiled",
+        tests("tests/unit/test_locale.py"),
+    ),
     Step("archives", "reproducible, valid, with a bill of materials", archives),
     Step("lint", "make lint", target("lint")),
     Step("test", "make test", target("test")),
