@@ -6,9 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests import ROOT
 from tests.tools.interpreters import (
     PAIRS,
-    ROOT,
     environment,
     interpreter,
     without_paths_of_ours,
