@@ -131,6 +131,20 @@ def _check_bill(wheel: Path) -> None:
     print(f"{name}: valid CycloneDX 1.7")
 
 
+def index() -> None:
+    """An index renders the README without a broken link or picture."""
+    from tests.tools.index_page import look  # noqa: PLC0415 - as above
+
+    run(str(ROOT / "tests" / "kit" / "install"))
+    if not list(DIST.glob("*.whl")):
+        run("make", "build")
+    picture = ROOT / "build" / "index.png"
+    links, pictures, broken = look(next(DIST.glob("*.whl")), picture)
+    if broken:
+        raise Failure(f"broken: {', '.join(broken)}")
+    print(f"{links} links and {pictures} pictures; look at {picture.relative_to(ROOT)}")
+
+
 STEPS = [
     Step("tree", "everything is committed", tree),
     Step("version", f"the tag v{VERSION} is on this commit", version),
@@ -141,6 +155,7 @@ STEPS = [
         tests("tests/unit/test_locale.py"),
     ),
     Step("archives", "reproducible, valid, with a bill of materials", archives),
+    Step("index", "the README on an index has no broken link or picture", index),
     Step("lint", "make lint", target("lint")),
     Step("test", "make test", target("test")),
     Step("hosts", "make test-hosts", target("test-hosts")),

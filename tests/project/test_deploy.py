@@ -10,6 +10,7 @@ from django.core.management import get_commands
 
 from project.env import BY_NAME, VARIABLES
 from tests import ROOT
+from tests.tools.blocks import anchors
 
 DEPLOY = ROOT / "deploy"
 GUIDE = (DEPLOY / "DEPLOYMENT.md").read_text()
@@ -18,14 +19,6 @@ GRANTS = (DEPLOY / "sql" / "grants.sql").read_text()
 ASSIGNED = re.findall(r"^([A-Z_]+)=", EXAMPLE, re.MULTILINE)
 #: What gunicorn itself reads.
 OTHERS = {"WEB_CONCURRENCY", "WEB_THREADS"}
-
-
-def anchors() -> set[str]:
-    """Return the anchors of the guide's headings, as GitHub makes them."""
-    text = re.sub(r"```.*?```", "", GUIDE, flags=re.DOTALL)
-    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
-    kept = [re.sub(r"[^\w\- ]", "", heading.lower()) for heading in headings]
-    return {heading.replace(" ", "-") for heading in kept}
 
 
 def mapping() -> list[list[str]]:
@@ -77,7 +70,7 @@ def test_each_deviation_from_the_guide_is_named(deviation: str) -> None:
 def test_every_link_of_the_guide_leads_somewhere() -> None:
     linked = set(re.findall(r"\]\(#([^)]+)\)", GUIDE))
     assert linked
-    assert linked <= anchors()
+    assert linked <= anchors(GUIDE)
 
 
 def test_every_file_that_the_guide_names_is_there() -> None:
