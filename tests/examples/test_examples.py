@@ -115,7 +115,7 @@ def the_forms_have_bootstraps_classes(visit: Visit) -> None:
     form, choose = visit.seen[0], visit.seen[2]
     assert 'class="form-control"' in form.text
     assert choose.text.count('class="form-control"') == 2
-    assert 'class="btn btn-primary"' in choose.text
+    assert 'class="btn btn-primary mb-3"' in choose.text
     assets = [url for page in (form, choose) for url in page.assets()]
     assert sum("bootstrap.min.css" in url for url in assets) == 2
     answer = visit.new_browser().open("/forgot-password").submit(email="nobody")
