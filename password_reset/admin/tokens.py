@@ -11,7 +11,7 @@ from django.http import HttpRequest
 from django.template.response import TemplateResponse
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import gettext_lazy, ngettext, pgettext_lazy
 
 from password_reset.models import (
     PasswordResetCode,
@@ -138,6 +138,6 @@ class SessionAdmin(ReadOnlyAdmin):
     def matching(self, term: str) -> Q:
         return self.of_users(known_as(term))
 
-    @admin.display(description=gettext_lazy("Browser"))
+    @admin.display(description=pgettext_lazy("password reset", "Browser"))
     def browser(self, session: UserSession) -> str:
         return browser_in_words(session.user_agent)

@@ -20,7 +20,7 @@ WITH_CONTEXT = {"pgettext", "pgettext_lazy", "npgettext", "npgettext_lazy"}
 LITERAL = r"u?'(?:[^'\\]|\\.)*'|u?\"(?:[^\"\\]|\\.)*\""
 IN_TEMPLATE = re.compile(rf"\b(p?)n?gettext\((?:({LITERAL}), )?({LITERAL})")
 PLACEHOLDER = re.compile(r"%\(\w+\)[sd]|\{\w+\}")
-COUNT = "%(count)d"
+COUNTS = {"%(count)d", "%(counter)s"}
 # Arabic says "an hour" and "two hours" as words of their own: a numeral beside them is
 # wrong, and each of these two forms stands for that one number.
 WITHOUT_NUMBER = {("ar", 1), ("ar", 2)}
@@ -46,8 +46,8 @@ def language(path: Path) -> str:
 every_catalogue = pytest.mark.parametrize("path", CATALOGUES, ids=language)
 
 
-def marked_in_python() -> set[str]:
-    """Every literal that the package's modules mark for translation."""
+def marked_in_python() -> set[tuple[str | None, str]]:
+    """Context and text of all that the package's modules mark for translation."""
     nodes = (
         node
         for path in PACKAGE.rglob("*.py")
@@ -58,19 +58,29 @@ def marked_in_python() -> set[str]:
         for node in nodes
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
     ]
-    marked = [call.args[0] for call in calls if call.func.id in MARKERS]
-    marked += [call.args[1] for call in calls if call.func.id in WITH_CONTEXT]
-    return {argument.value for argument in marked if isinstance(argument, ast.Constant)}
+    marked = [(None, call.args[0]) for call in calls if call.func.id in MARKERS]
+    marked += [
+        (call.args[0].value, call.args[1])
+        for call in calls
+        if call.func.id in WITH_CONTEXT
+    ]
+    return {
+        (context, argument.value)
+        for context, argument in marked
+        if isinstance(argument, ast.Constant)
+    }
 
 
-def marked_in_templates() -> set[str]:
-    """Every literal that the package's templates mark for translation."""
+def marked_in_templates() -> set[tuple[str | None, str]]:
+    """Context and text of all that the package's templates mark for translation."""
     sources = (
         templatize(path.read_text()) for path in (PACKAGE / "templates").rglob("*.*")
     )
     found = [match for source in sources for match in IN_TEMPLATE.findall(source)]
     return {
-        ast.literal_eval(second if context or not first else first)
+        (ast.literal_eval(first), ast.literal_eval(second))
+        if context
+        else (None, ast.literal_eval(first or second))
         for context, first, second in found
     }
 
@@ -94,7 +104,8 @@ def test_there_are_ten_languages_and_the_demo_offers_them():
 
 @every_catalogue
 def test_every_sentence_of_the_package_is_translated(path):
-    translated = {entry.msgid for entry in polib.pofile(str(path)).translated_entries()}
+    catalogue = polib.pofile(str(path))
+    translated = {(each.msgctxt, each.msgid) for each in catalogue.translated_entries()}
     assert not (marked_in_python() | marked_in_templates()) - translated
 
 
@@ -113,7 +124,7 @@ def test_no_placeholder_is_lost_or_invented(path):
         for form, sentence in enumerate(sentences(entry)):
             allowed = [wanted]
             if (language(path), form) in WITHOUT_NUMBER:
-                allowed.append([name for name in wanted if name != COUNT])
+                allowed.append([name for name in wanted if name not in COUNTS])
             assert sorted(PLACEHOLDER.findall(sentence)) in allowed, entry.msgid
 
 
