@@ -10,7 +10,7 @@ from django.conf import settings
 from django.core import mail
 
 from tests.tools.factories import UserFactory
-from tests.tools.walk import ask, mailed_token, spend, token_in
+from tests.tools.walk import ask, code_in, mailed_token, spend, token_in
 
 LANGUAGES = [code for code, _ in settings.LANGUAGES]
 #: Set differently in the two: labels stand before a colon or in a column of their own.
@@ -93,6 +93,9 @@ def test_a_mail_in_arabic_runs_from_right_to_left(client, user):
     for message in both_mails(client, user):
         assert '<html lang="ar" dir="rtl"' in html_of(message)
         assert "\u2068ada@example.com\u2069" in message.body
+        assert '<p dir="ltr"' not in html_of(message)  # would stand at the left edge
+    code = code_in(mail.outbox[0].body)
+    assert f'<span dir="ltr">{code}</span>' in html_of(mail.outbox[0])
 
 
 def test_the_second_mail_counts_what_was_ended(client, user):
