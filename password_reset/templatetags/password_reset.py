@@ -7,6 +7,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from django import template
+from django.forms import Form
 from django.template import Context
 from django.urls import NoReverseMatch
 from django.utils.dateformat import format as date_format
@@ -69,6 +70,14 @@ def flow_url(page: str, next_url: str = "") -> str:
         return with_next(path_of(Page(page)), next_url) or ""
     except NoReverseMatch:
         return ""
+
+
+@register.simple_tag
+def colon() -> str:
+    """Return what follows a label in the reader's language: a colon, in French after a
+    no-break space. Django's catalogue has it, as the suffix of its labels.
+    """
+    return Form().label_suffix
 
 
 @register.inclusion_tag("password_reset/forgot_button.html")

@@ -102,3 +102,23 @@ def test_the_second_mail_counts_what_was_ended(client, user):
     client.force_login(user)
     body = both_mails(client, user)[1].body
     assert "at least 1 session." in body
+
+
+@pytest.mark.parametrize(
+    ("code", "label"),
+    [("en", "IP address:"), ("fr", "Adresse IP\u00a0:"), ("es", "Dirección IP:")],
+)
+def test_a_label_is_written_as_its_language_does(client, user, code, label):
+    user.language = code
+    user.save()
+    for message in both_mails(client, user):
+        assert f"\n{label} " in message.body
+        assert f">{label.rstrip(':').strip()}</td>" in html_of(message)
+
+
+def test_parts_of_the_text_stand_apart(client, user, settings):
+    settings.PASSWORD_RESET_SUPPORT_EMAIL = "help@example.com"
+    ask(client, user.email)
+    assert "\n\nDo you need help?\nhelp@example.com\n\nWho asked:\n" in (
+        mail.outbox[0].body
+    )
