@@ -25,6 +25,8 @@ COUNTS = {"%(count)d", "%(counter)s"}
 # wrong, and each of these two forms stands for that one number.
 WITHOUT_NUMBER = {("ar", 1), ("ar", 2)}
 MARKUP = re.compile(r"[<>]")
+#: French: a line must not begin with what ends the one before.
+LOOSE = re.compile("[^\u00a0\u202f](?:[:;?!»](?!\\S)|»)|«(?!\u00a0)")
 #: The words of the address that a language does not use: docs/translating.md says which
 #: one it does.
 OTHER_ADDRESS = {
@@ -142,6 +144,16 @@ def test_no_translation_brings_markup(path):
         entry.msgid
         for entry in polib.pofile(str(path))
         if any(map(MARKUP.search, sentences(entry)))
+    ]
+
+
+def test_french_punctuation_stays_with_its_word():
+    [path] = [path for path in CATALOGUES if language(path) == "fr"]
+    assert not [
+        sentence
+        for entry in polib.pofile(str(path))
+        for sentence in sentences(entry)
+        if LOOSE.search(sentence)
     ]
 
 
