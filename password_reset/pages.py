@@ -17,6 +17,7 @@ from django.shortcuts import resolve_url
 from django.urls import (
     NoReverseMatch,
     Resolver404,
+    ResolverMatch,
     URLPattern,
     URLResolver,
     get_resolver,
@@ -29,6 +30,10 @@ from django.utils import translation
 
 from .brands import Brand
 from .conf import conf
+
+#: What is answered here is answered everywhere: a catch-all, such as Wagtail's or that
+#: of flatpages, which says only when it is asked whether there is a page.
+NO_PAGE = "/no-site-has/this-page/"
 
 
 class Page(StrEnum):
@@ -64,7 +69,8 @@ def login_url(brand: Brand | None = None) -> str | None:
     """Return where to log in, or ``None`` where the site has no such page.
 
     A path that the host has set is trusted: a web server or a single-page client may
-    answer it. Django's default is a page that many sites do not have.
+    answer it. Django's default is a page that many sites do not have, and where only a
+    catch-all pattern answers it, nobody knows.
     """
     own = brand.login_url if brand else None
     try:
@@ -85,8 +91,9 @@ def change_password_url() -> str:
 
 
 def is_answered(path: str) -> bool:
-    """Return whether a view of this site answers a path."""
-    return _view_of(path) is not None
+    """Return whether a pattern of this site answers a path, and not just every path."""
+    match, anywhere = _match_of(path), _match_of(NO_PAGE)
+    return match is not None and not (anywhere and anywhere.route == match.route)
 
 
 def leads_back(path: str) -> bool:
@@ -113,8 +120,13 @@ def _inner(path: str) -> str:
 
 
 def _view_of(path: str) -> Callable[..., Any] | None:
+    match = _match_of(path)
+    return match.func if match else None
+
+
+def _match_of(path: str) -> ResolverMatch | None:
     try:
-        return resolve(_inner(path)).func
+        return resolve(_inner(path))
     except Resolver404:
         return None
 

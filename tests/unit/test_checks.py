@@ -10,8 +10,9 @@ import pytest
 from django.core.cache.backends.base import BaseCache
 from django.core.checks import run_checks
 from django.db import connection
-from django.urls import clear_url_caches, include, path
+from django.urls import clear_url_caches, include, path, re_path
 from django.utils import timezone
+from django.views.generic import RedirectView
 
 from password_reset import urls as our_urls
 from password_reset.models import PasswordResetRequest
@@ -127,6 +128,11 @@ CARELESS = [
 ]
 
 
+home = RedirectView.as_view(url="/")
+#: Patterns that answer every path, one of which Wagtail ends with.
+CATCH_ALLS = [r"^((?:[\w\-]+/)*)$", r"^.*$"]
+
+
 @pytest.fixture
 def production(settings):
     """A host that does everything right."""
@@ -165,6 +171,25 @@ def test_a_careless_setting_is_named(production, found, changes):
         setattr(production, name, value)
     clear_url_caches()
     assert found in ours()
+
+
+@pytest.mark.parametrize("catch_all", CATCH_ALLS)
+@pytest.mark.parametrize(
+    ("pages", "login_url", "found"),
+    [
+        ([], "/accounts/login/", {"W018"}),
+        ([], "/cms/login/", set()),
+        ([path("accounts/login/", home)], "/accounts/login/", set()),
+        ([path("accounts/<slug:page>/", home)], "/accounts/login/", set()),
+    ],
+    ids=["the default", "a path of the host's own", "a pattern", "one for several"],
+)
+def test_a_catch_all_is_no_log_in_page(production, catch_all, pages, login_url, found):
+    patterns = [*pages, path("", include(our_urls)), re_path(catch_all, home)]
+    production.ROOT_URLCONF = type("urls", (), {"urlpatterns": patterns})
+    production.LOGIN_URL = login_url
+    clear_url_caches()
+    assert ours() == found
 
 
 @pytest.mark.parametrize(
