@@ -26,6 +26,7 @@ LEFT_BEHIND = shutil.ignore_patterns(
     "collected",
     "db.sqlite3*",
     "mails",
+    "media",
 )
 #: One hash for all three: at this cost, three of them are a second or two.
 ADD_PEOPLE = f"""

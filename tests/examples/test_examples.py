@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.examples import brands
+from tests.examples import brands, wagtail
 from tests.examples.example import DJANGO, EXAMPLES, Example
 from tests.hosts import environments
 from tests.hosts.host import Host
@@ -183,6 +183,14 @@ HOSTS = [
         checks=CHECKS,
         login_page="/accounts/login/",
         login_field="login",
+    ),
+    example(
+        "wagtail",
+        PAGES,
+        wagtail.WALK,
+        wagtail.STAFF,
+        checks=CHECKS,
+        login_page="/cms/login/",
     ),
     example("bootstrap", PAGES, (the_forms_have_bootstraps_classes,), checks=CHECKS),
     example("docker", PAGES, checks=CHECKS),
