@@ -24,4 +24,5 @@ PASSWORD_RESET_REVOKERS = ["wagtailcore.APIToken"]
 
 WAGTAILADMIN_BASE_URL = PASSWORD_RESET_BASE_URL
 MEDIA_ROOT, MEDIA_URL = BASE_DIR / "media", "media/"
+WAGTAIL_GRAVATAR_PROVIDER_URL = None  # it tells another site who edits
 WAGTAILDOCS_EXTENSIONS = ["pdf", "txt"]
