@@ -41,6 +41,7 @@ FALLBACKS = {
     "<bdi> element": "a device's name in the order of its letters",
     "<body> element": "the same colour stands on the cell around the card",
     "border-radius": "square corners",
+    "white-space": "a label may break into two lines",
     "word-break": "a long link scrolls; the button above it does not",
     "text-decoration": "an underlined button",
     "display:none": "the preheader is read twice",
