@@ -12,8 +12,13 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from django.conf import settings as django_settings
+from django.contrib.auth import get_user_model
 from django.core import mail
-from django.core.exceptions import ImproperlyConfigured, ValidationError
+from django.core.exceptions import (
+    FieldDoesNotExist,
+    ImproperlyConfigured,
+    ValidationError,
+)
 from django.core.validators import validate_email
 from django.utils.functional import Promise
 from django.utils.module_loading import import_string
@@ -431,6 +436,21 @@ class Settings:
             return None
         found: type_previous_address = self._callable("PREVIOUS_ADDRESS", hook)
         return found
+
+    @property
+    def login_field(self) -> str | None:
+        """Field of the user model that holds what people type to log in; ``None`` for
+        its ``USERNAME_FIELD``.
+        """
+        name = self._optional_text("LOGIN_FIELD")
+        if name:
+            try:
+                get_user_model()._meta.get_field(name)
+            except FieldDoesNotExist as error:
+                raise self._wrong(
+                    "LOGIN_FIELD", "a field of the user model, such as 'email'"
+                ) from error
+        return name
 
     @property
     def time_zone_of(self) -> type_time_zone_of | None:

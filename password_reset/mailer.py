@@ -30,7 +30,7 @@ from .models import PasswordResetNotice, PasswordResetRequest
 from .outbox import OutboxRow
 from .pages import Page, login_url, path_of
 from .purposes import Purpose, lifetime_of
-from .users import must_reset, stored_email, time_zone_of
+from .users import login_name, must_reset, stored_email, time_zone_of
 from .visitors import browser_in_words
 
 NAME_LENGTH = 40
@@ -67,7 +67,7 @@ def reset_message(
             **_context(row, user, brand),
             "link": link(raw, brand),
             "is_first": not (user.has_usable_password() or must_reset(user)),
-            "username": user.get_username(),
+            "username": login_name(user),
             "code": in_groups(code),
             "code_lifetime": LIFETIME,
             "expires_at": at(expires_at),

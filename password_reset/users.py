@@ -172,6 +172,14 @@ def time_zone_of(user: AbstractBaseUser) -> tzinfo | None:
     return zone
 
 
+def login_name(user: AbstractBaseUser) -> str:
+    """Return what a user types to log in, for people and their password managers: the
+    user name, unless the site names another field that has a value.
+    """
+    field = conf.login_field
+    return str(getattr(user, field) or "" if field else "") or user.get_username()
+
+
 def log_in_names(user: AbstractBaseUser, spellings: Iterable[str] = ()) -> set[str]:
     """Return what a user may type to log in, the user name and the address on file, and
     these spellings of them; none that is another user's name or address.

@@ -52,6 +52,7 @@ from .pages import Page, login_url, path_of
 from .purposes import Purpose
 from .redaction import scrub
 from .reporting import RedactingReporter
+from .users import login_name
 from .visitors import Visitor, brand_of, visitor_of
 
 logger = logging.getLogger("password_reset")
@@ -510,7 +511,7 @@ class PasswordResetConfirmView(FlowView):
         return self.page(
             self.template_name,
             form=form,
-            username=form.user.get_username(),
+            username=login_name(form.user),
             password_rules=form.rules(),
         )
 

@@ -82,6 +82,25 @@ def test_the_email_says_who_invites_what_happens_and_when_it_ends(new, settings)
 
 
 @time_machine.travel("2027-01-15 14:10:00Z", tick=False)
+@pytest.mark.parametrize(
+    ("field", "name"),
+    [
+        (None, "new@example.com"),
+        ("first_name", "Nia"),
+        ("last_name", "new@example.com"),  # which she has not
+    ],
+)
+def test_email_and_form_say_what_is_typed_to_log_in(client, settings, field, name):
+    settings.PASSWORD_RESET_LOGIN_FIELD = field
+    raw = invite(newcomer(email="new@example.com", first_name="Nia", last_name=""))
+    message = mail.outbox[-1]
+    assert f"Afterwards you log in with: {name}" in message.body
+    assert f"<bdi>{name}</bdi>" in message.alternatives[0][0]
+    page = look(client, raw).text
+    assert f"<bdi>{name}</bdi>" in page
+    assert f'name="username" value="{name}" autocomplete="username"' in page
+
+
 def test_an_invitation_works_for_its_own_lifetime(client, new, settings):
     settings.PASSWORD_RESET_INVITATION_LIFETIME = timedelta(days=3)
     raw = invite(new)

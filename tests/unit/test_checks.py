@@ -77,6 +77,7 @@ CARELESS = [
     ("E002", {"PASSWORD_RESET_USER_FINDER": "no.such.finder"}),
     ("E002", {"PASSWORD_RESET_REVOKERS": "knox.AuthToken"}),
     ("E002", {"PASSWORD_RESET_TIME_ZONE_OF": "Europe/Berlin"}),
+    ("E002", {"PASSWORD_RESET_LOGIN_FIELD": "nickname"}),
     (
         "E002",
         {

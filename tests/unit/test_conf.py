@@ -20,6 +20,7 @@ DEFAULTS = {
     "request_retention": timedelta(days=30),
     "task_backend": "default",
     "revokers": (),
+    "login_field": None,
     "time_zone_of": None,
     "change_password_url": None,
     "support_url": None,
