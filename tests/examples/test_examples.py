@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.examples import brands, wagtail
+from tests.examples import brands, oscar, wagtail
 from tests.examples.example import DJANGO, EXAMPLES, Example
 from tests.hosts import environments
 from tests.hosts.host import Host
@@ -192,6 +192,7 @@ HOSTS = [
         checks=CHECKS,
         login_page="/cms/login/",
     ),
+    example("oscar", oscar.WALK, oscar.INSTEAD, checks=CHECKS),
     example("bootstrap", PAGES, (the_forms_have_bootstraps_classes,), checks=CHECKS),
     example("docker", PAGES, checks=CHECKS),
     example("mobile", API, (phones_know_the_app,), checks=CHECKS),
