@@ -45,6 +45,7 @@ INSTALLED_APPS += [
     "django_tables2",
 ]
 SITE_ID = 1
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"  # Django 5.2 has another
 
 MIDDLEWARE += [
     "oscar.apps.basket.middleware.BasketMiddleware",
