@@ -81,6 +81,7 @@ test-hosts: $(DEV) ## test the wheel on projects of many shapes, on each Django;
 	$(BIN)/python -m pytest -m hosts tests/hosts $(PYTEST_ARGS)
 
 test-examples: $(DEV) ## start each example by its one command, with the wheel, and walk it
+	@tests/kit/install chromium
 	$(BIN)/python -m pytest -m examples tests/examples $(PYTEST_ARGS)
 
 test-kit: $(DEV) ## test with a browser, nginx, TLS, promtool, MariaDB and PgBouncer, installing Debian's packages where it may

@@ -21,12 +21,16 @@ LEFT_BEHIND = shutil.ignore_patterns(
     ".account",
     ".beat*",
     ".broker",
+    ".built",
     ".secret-key",
     ".venv",
     "collected",
     "db.sqlite3*",
+    "dist",
     "mails",
     "media",
+    "node_modules",
+    "openapi.d.ts",
 )
 #: One hash for all three: at this cost, three of them are a second or two.
 ADD_PEOPLE = f"""

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.examples import brands, oscar, wagtail
+from tests.examples import brands, chromium, oscar, wagtail
 from tests.examples.example import DJANGO, EXAMPLES, Example
 from tests.hosts import environments
 from tests.hosts.host import Host
@@ -166,6 +166,7 @@ HOSTS = [
         checks=CHECKS,
         login_page="",
     ),
+    example("react", (chromium.WALK, ben_logs_in), checks=CHECKS, login_page=""),
     example("brands", PAGES, brands.WALK, checks=CHECKS),
     example(
         "second-factor",

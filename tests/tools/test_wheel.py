@@ -43,6 +43,8 @@ SOURCES = [
     "docs/how-to/cron.md",
     "docs/integrating.md",
     "examples/cron/manage.py",
+    "examples/react/client/.npmrc",
+    "examples/react/client/package-lock.json",
     "examples/run",
     "project/settings.py",
     "pyproject.toml",
@@ -65,6 +67,10 @@ LEFT_BEHIND = [
     "examples/cron/collected/style.css",
     "examples/cron/db.sqlite3",
     "examples/cron/mails/1.log",
+    "examples/react/.built",
+    "examples/react/client/dist/index.html",
+    "examples/react/client/node_modules/react.js",
+    "examples/react/client/src/openapi.d.ts",
 ]
 REPOSITORY = "https://github.com/django-resetkit/django-resetkit"
 
