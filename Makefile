@@ -82,7 +82,7 @@ test-hosts: $(DEV) ## test the wheel on projects of many shapes, on each Django;
 
 test-examples: $(DEV) ## start each example by its one command, with the wheel, and walk it
 	@tests/kit/install chromium
-	$(BIN)/python -m pytest -m examples tests/examples $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -m examples -o faulthandler_timeout=0 tests/examples $(PYTEST_ARGS)
 
 test-kit: $(DEV) ## test with a browser, nginx, TLS, promtool, MariaDB and PgBouncer, installing Debian's packages where it may
 	@tests/kit/install
