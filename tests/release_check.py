@@ -69,9 +69,16 @@ def target(name: str) -> Callable[[], None]:
     """Return a step that makes a target of the Makefile."""
 
     def step() -> None:
-        run("make", name)
+        run(*made(name))
 
     return step
+
+
+def made(name: str) -> list[str]:
+    """Return the command that makes a target with no ARGS, which are this one's own and
+    would reach it through MAKEFLAGS.
+    """
+    return ["make", name, "ARGS="]
 
 
 def matrix() -> None:
@@ -113,7 +120,7 @@ def archives() -> None:
     """
     tests("tests/tools/test_wheel.py")()
     shutil.rmtree(DIST, ignore_errors=True)
-    run("make", "build")
+    run(*made("build"))
     run(sys.executable, "-m", "twine", "check", "--strict", *map(str, DIST.iterdir()))
     _check_bill(next(DIST.glob("*.whl")))
 
@@ -137,7 +144,7 @@ def index() -> None:
 
     run(str(ROOT / "tests" / "kit" / "install"))
     if not list(DIST.glob("*.whl")):
-        run("make", "build")
+        run(*made("build"))
     picture = ROOT / "build" / "index.png"
     links, pictures, broken = look(next(DIST.glob("*.whl")), picture)
     if broken:
