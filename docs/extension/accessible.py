@@ -30,7 +30,7 @@ BREAK = re.compile(r"([_(])(?=\w)")
 
 
 def mend(app: Any, exception: Exception | None) -> None:
-    for path in Path(app.outdir).glob("*.html"):
+    for path in Path(app.outdir).rglob("*.html"):
         text = path.read_text()
         text = EMPTY_HEAD.sub("", text)
         for found, better in REPLACEMENTS.items():

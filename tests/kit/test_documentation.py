@@ -17,6 +17,8 @@ from tests.kit.browser import violations
 
 PAGES = ("index", "tutorial", "settings", "python", "search")
 PHONE, DESKTOP = 390, 1280
+#: So that none of them takes minutes on a busy machine.
+PARTS = 4
 MANAGEMENT = ROOT / "password_reset" / "management" / "commands"
 
 
@@ -67,6 +69,21 @@ def test_a_page_is_accessible_and_fits(site, open_page, name, width, scheme):
     page.goto(f"{(site / name).as_uri()}.html")
     assert violations(page) == []
     assert page.evaluate("document.documentElement.scrollWidth") == width
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+def test_every_page_is_accessible_and_fits_a_phone(site, open_page, part):
+    page, wrong = open_page(width=PHONE), {}
+    pages = sorted(set(site.rglob("*.html")) - set(site.rglob("_static/**/*.html")))
+    assert len(pages) > 45
+    for path in pages[part::PARTS]:
+        page.goto(path.as_uri())
+        found = violations(page)
+        if (width := page.evaluate("document.documentElement.scrollWidth")) != PHONE:
+            found.append(f"is {width} px wide")
+        if found:
+            wrong[path.relative_to(site).as_posix()] = found
+    assert wrong == {}
 
 
 @pytest.mark.parametrize(
