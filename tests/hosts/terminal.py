@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 from tests.tools.servers import dies_with_us, wait_until
@@ -50,8 +51,17 @@ class Terminal:
         return said
 
     def interrupt(self) -> None:
-        """Press Ctrl-C."""
-        os.killpg(self.shell.pid, signal.SIGINT)
+        """Press Ctrl-C until the shell reads again: a server that is just beginning
+        anew may miss the first.
+        """
+        self.typed += 1
+        mark = f"<{self.typed} was interrupted>"
+        self.start(f"echo '{mark}'")
+        for _ in range(10):
+            os.killpg(self.shell.pid, signal.SIGINT)
+            with suppress(TimeoutError):
+                return wait_until(lambda: mark in self.read(), self.read, 15)
+        raise TimeoutError(self.read())
 
     def close(self) -> None:
         """Close the window."""

@@ -121,7 +121,6 @@ class Newcomer:
         self.is_served = False
         for terminal in self.terminals:
             terminal.interrupt()
-            terminal.type("echo over")
 
     # In the browser
 
