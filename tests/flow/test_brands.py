@@ -319,7 +319,7 @@ class TestWalked:
 
     @pytest.mark.parametrize(
         ("language", "heading"),
-        [("en", "Check your email"), ("de", "Sehen Sie in Ihr Postfach")],
+        [("en", "Check your email"), ("de", "Schauen Sie in Ihr Postfach")],
     )
     def test_each_from_the_form_to_the_new_password(
         self, site, smtp_server, language, heading
