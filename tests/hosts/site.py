@@ -11,7 +11,8 @@ from tests.hosts.host import Host
 from tests.hosts.mailbox import Mailbox
 from tests.tools.servers import START_SECONDS, dies_with_us, free_port, wait_until
 
-KEPT = ("HOME", "PATH", "LANG", "TZ", "SSL_CERT_FILE")
+#: The last two: an authority of the network, where one opens what pip and npm fetch.
+KEPT = ("HOME", "PATH", "LANG", "TZ", "SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS")
 
 
 class Site:
