@@ -216,7 +216,9 @@ def test_two_workers_mail_each_request_once(
     claims = "SELECT count(DISTINCT claim_id) FROM password_reset_requests"
     with gate(project):
         workers = [worker(project), worker(project)]
-        wait_until(lambda: project.query(claims) == [(2,)], lambda: "no two claims", 30)
+        wait_until(
+            lambda: project.query(claims) == [(2,)], lambda: "no two claims", 120
+        )
     said = [one.communicate(timeout=60)[0] for one in workers]
     counts = [
         int(count) for text in said for count in re.findall(r"(\d+) request", text)
