@@ -121,6 +121,7 @@ class Newcomer:
         self.is_served = False
         for terminal in self.terminals:
             terminal.interrupt()
+            terminal.type("echo over")
 
     # In the browser
 

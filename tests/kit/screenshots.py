@@ -171,6 +171,9 @@ def take_mail(name: str, state: str, browser: Any, url: str) -> None:
 
 def main(names: list[str]) -> None:
     """Take the pictures that are named, or all."""
+    known = {*(page[0] for page in PAGES + ADMIN_PAGES), *MAILS}
+    if unknown := set(names) - known:
+        sys.exit(f"No such picture: {', '.join(sorted(unknown))}")
     PICTURES.mkdir(exist_ok=True)
     with ExitStack() as stack:
         folder = Path(
