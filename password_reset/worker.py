@@ -697,10 +697,9 @@ FORCED_RESETS = Kind(
 INVITATIONS = Kind(
     PasswordResetInvitation, "invitation", deliver_invitation, _campaign_jobs, True
 )
-#: In the order in which they are worked on: a notice may tell of a theft, somebody
-#: waits for what they asked for, and nobody for what the site sends by itself. Another
-#: kind of email is another entry.
+#: Another kind of email is another entry.
 KINDS = (NOTICES, REQUESTS, INVITATIONS, FORCED_RESETS)
-#: Those with rows of no campaign; one that staff send is asked for by somebody too.
+#: Those with rows of no campaign, in the order in which they are worked on, before all
+#: campaigns: a notice may tell of a theft, and somebody waits for what they asked for.
 UNPACED = (NOTICES, REQUESTS, INVITATIONS)
 PACED = {kind.model.purpose.value: kind for kind in KINDS if kind.is_paced}
