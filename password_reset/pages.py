@@ -92,8 +92,11 @@ def change_password_url() -> str:
 
 def is_answered(path: str) -> bool:
     """Return whether a pattern of this site answers a path, and not just every path."""
-    match, anywhere = _match_of(path), _match_of(NO_PAGE)
-    return match is not None and not (anywhere and anywhere.route == match.route)
+    match = _match_of(path)
+    if match is None:
+        return False
+    anywhere = _match_of(NO_PAGE)
+    return anywhere is None or anywhere.route != match.route
 
 
 def leads_back(path: str) -> bool:
@@ -109,7 +112,7 @@ def leads_back(path: str) -> bool:
 def _leads_back(bare: str, language: str | None) -> bool:
     with translation.override(language):
         log_in = _inner(unquote(urlsplit(login_url() or "").path))
-        view = _view_of(bare)
+        view = getattr(_match_of(bare), "func", None)
     is_flow = hasattr(getattr(view, "view_class", None), "flow_page")
     return is_flow or (log_in != "/" and bare.rstrip("/") == log_in.rstrip("/"))
 
@@ -117,11 +120,6 @@ def _leads_back(bare: str, language: str | None) -> bool:
 def _inner(path: str) -> str:
     """Return a path without the script prefix."""
     return f"/{path.removeprefix(get_script_prefix()).removeprefix('/')}"
-
-
-def _view_of(path: str) -> Callable[..., Any] | None:
-    match = _match_of(path)
-    return match.func if match else None
 
 
 def _match_of(path: str) -> ResolverMatch | None:

@@ -177,7 +177,8 @@ def login_name(user: AbstractBaseUser) -> str:
     user name, unless the site names another field that has a value.
     """
     field = conf.login_field
-    return str(getattr(user, field) or "" if field else "") or user.get_username()
+    typed = getattr(user, field) if field else None
+    return str(typed or user.get_username())
 
 
 def log_in_names(user: AbstractBaseUser, spellings: Iterable[str] = ()) -> set[str]:
