@@ -4,7 +4,10 @@ them.
 
 import subprocess
 import sys
+from email import message_from_bytes
+from email.message import Message
 from pathlib import Path
+from zipfile import ZipFile
 
 
 def build(kind: str, source: Path, folder: Path) -> Path:
@@ -16,3 +19,12 @@ def build(kind: str, source: Path, folder: Path) -> Path:
     assert result.returncode == 0, result.stdout + result.stderr
     [archive] = folder.iterdir()
     return archive
+
+
+def metadata_of(wheel: Path) -> Message:
+    """Return what an index reads of a wheel; its payload is the page."""
+    with ZipFile(wheel) as archive:
+        [name] = [
+            one for one in archive.namelist() if one.endswith(".dist-info/METADATA")
+        ]
+        return message_from_bytes(archive.read(name))

@@ -5,17 +5,16 @@ files of this tree, which are there once its tag is pushed.
 """
 
 import re
-from email import message_from_bytes
 from email.message import Message
 from pathlib import Path
 from urllib.parse import urlsplit
-from zipfile import ZipFile
 
 from playwright.sync_api import Page, Route, sync_playwright
 from readme_renderer import markdown
 
 from tests import ROOT
-from tests.kit.programs import find_program
+from tests.kit.browser import launch
+from tests.tools.archives import metadata_of
 from tests.tools.blocks import anchors
 
 ADDRESS = "https://index.example/project/django-resetkit/"
@@ -29,12 +28,6 @@ FRAME = """<!doctype html><html lang="en"><meta charset="utf-8"><title>{name}</t
 img {{ max-width: 100% }} pre {{ overflow: auto; background: #f4f4f4; padding: 1rem }}
 td, th {{ border: 1px solid #ddd; padding: .4rem; vertical-align: top }}</style>
 <h1>{name} {version}</h1><ul>{urls}</ul>{page}</html>"""
-
-
-def metadata_of(wheel: Path) -> Message:
-    with ZipFile(wheel) as archive:
-        [name] = [one for one in archive.namelist() if one.endswith("/METADATA")]
-        return message_from_bytes(archive.read(name))
 
 
 def rendered(metadata: Message) -> str:
@@ -94,16 +87,11 @@ def look(wheel: Path, picture: Path) -> tuple[int, int, list[str]]:
         else:
             route.abort()
 
-    with sync_playwright() as playwright:
-        chromium = find_program("chromium", "chromium")
-        browser = playwright.chromium.launch(
-            executable_path=chromium, args=["--no-sandbox"]
-        )
+    with sync_playwright() as playwright, launch(playwright) as browser:
         page = browser.new_page(viewport={"width": 1000, "height": 900})
         page.route("**/*", answer)
         page.goto(ADDRESS, wait_until="networkidle")
         page.screenshot(path=picture, full_page=True)
         found = broken_links(page) + broken_pictures(page)
         counts = page.locator("a").count(), page.locator("img").count()
-        browser.close()
     return (*counts, found)

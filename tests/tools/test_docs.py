@@ -13,6 +13,7 @@ from password_reset import checks, signals
 from password_reset.checks.recipes import PACKAGES
 from password_reset.conf import PREFIX, Settings, conf
 from tests import ROOT
+from tests.tools.blocks import anchor, anchors
 
 DOCS = ROOT / "docs"
 SETTINGS = [
@@ -118,15 +119,7 @@ def test_every_link_from_the_root_leads_to_a_heading(page):
         path, _, heading = target.partition("#")
         found = ROOT / (path or page)
         assert found.exists(), target
-        assert not heading or heading in headings(found.read_text()), target
-
-
-def headings(text):
-    """Return a document's headings as links name them."""
-    lines = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
-    return {
-        re.sub(r"[^\w -]", "", line.lower()).strip().replace(" ", "-") for line in lines
-    }
+        assert not heading or heading in anchors(found.read_text()), target
 
 
 @pytest.mark.parametrize("name", pictures.names())
@@ -141,14 +134,11 @@ RULES = (ROOT / "deploy" / "prometheus" / "rules.yml").read_text()
 @pytest.mark.parametrize("alert", re.findall(r"- alert: (\w+)", RULES))
 def test_every_alert_has_its_page(alert):
     text = (DOCS / "operating.md").read_text()
-    (anchor,) = re.findall(
+    (target,) = re.findall(
         rf"^\|.*`{alert}`.* \| \[.*\]\(#(.*)\) \|$", text, re.MULTILINE
     )
-    pages = {
-        re.sub(r"[^\w\- ]", "", page.partition("\n")[0].lower()).replace(" ", "-"): page
-        for page in text.split("\n## ")[1:]
-    }
-    assert f"`{alert}`" in pages[anchor]
+    pages = {anchor(page.partition("\n")[0]): page for page in text.split("\n## ")[1:]}
+    assert f"`{alert}`" in pages[target]
 
 
 @pytest.mark.parametrize("alert", re.findall(r"- alert: (\w+)", RULES))

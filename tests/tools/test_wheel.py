@@ -7,7 +7,6 @@ import os
 import re
 import shutil
 import tarfile
-from email import message_from_bytes
 from email.message import Message
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ import pytest
 from packaging.requirements import Requirement
 
 from tests import ROOT
-from tests.tools.archives import build
+from tests.tools.archives import build, metadata_of
 
 FILES = [
     "openapi.yaml",
@@ -119,10 +118,8 @@ def test_every_translation_in_the_wheel_is_compiled(names: set[str]) -> None:
 
 
 @pytest.fixture(scope="module")
-def metadata(wheel: Path, names: set[str]) -> Message:
-    name = next(name for name in names if name.endswith(".dist-info/METADATA"))
-    with ZipFile(wheel) as archive:
-        return message_from_bytes(archive.read(name))
+def metadata(wheel: Path) -> Message:
+    return metadata_of(wheel)
 
 
 @pytest.fixture(scope="module")
